@@ -67,7 +67,8 @@ class Exchange:
         where it raised in the middle of the body.
     ``tool``
         asked ``{"name", "args": {parameter: value}, "types"?: {path: name}, "on"?: {"class": name, …}, "id": call
-        id}``: ``types`` of arguments that JSON does not show, and what a method or callable object is called ``on``;
+        id}``: ``types`` of arguments that JSON does not show, and what a method or callable object is called ``on``,
+        with what the function closes over (``"nonlocal"``);
         answered ``{"returned": value}``, ``{"yielded": [value, …], "returned"?: value}`` or
         ``{"raised": {"type", "module", "message", "args"?, "attributes"?}}`` (after the values yielded before, if
         any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function

@@ -10,11 +10,13 @@ from pytest_sparrow.boundaries.patching import AttributePatch, Patch
 from pytest_sparrow.boundaries.tools.described import Describing
 from pytest_sparrow.boundaries.tools.function import ByFramework, WrappedFunction
 from pytest_sparrow.boundaries.tools.invocation import begin
+from pytest_sparrow.boundaries.tools.receiver import NOTHING, called_on, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.run.answering import calls_itself
 from pytest_sparrow.run.context import current_run, left_over
+from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.changes import is_changeable
 
 if TYPE_CHECKING:
@@ -83,11 +85,24 @@ def _asked(run: OpenRun, seen: ToolSeen) -> dict[str, Json]:
     asked: dict[str, Json] = {"name": seen.name, "args": args}
     if types:
         asked["types"] = types
+    if seen.fn is not None and (on := _on(run, seen)):
+        asked["on"] = on
     return {**asked, "id": seen.call_id} if seen.call_id else asked
 
 
+def _on(run: OpenRun, seen: ToolSeen) -> dict[str, Json]:
+    """The user's object whose method a tool is, and what the function closes over."""
+    on = called_on(run, seen.name, _receiver(seen), seen.fn)
+    return {key: value for key, value in on.items() if run.notes_on(seen.name, key)}
+
+
+def _receiver(seen: ToolSeen) -> Any:
+    found = receiver_of(seen.fn, (), method=False) if seen.fn is not None else NOTHING
+    return found if is_users_class(type(found)) else NOTHING
+
+
 def _roots(seen: ToolSeen) -> dict[str, Any]:
-    given = {**seen.changes, **seen.args}
+    given = {**roots_of(_receiver(seen)), **seen.changes, **seen.args}
     return given if any(map(is_changeable, given.values())) else {}
 
 

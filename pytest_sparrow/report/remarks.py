@@ -77,12 +77,14 @@ _NOT_COMPARED = {
     "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
     "(define __sparrow_key__ in its class)",
     "state": "{name} is called on an object of which {what} is not compared (define __sparrow_key__ in its class)",
+    "closure": "{name} closes over an object of which {what} is not compared (define __sparrow_key__ in its class)",
     "hidden": "{name} is called with {what}, which its JSON hides: not recorded and not compared",
     "inner": "{name} is called with what a golden does not hold: {what} is not compared",
     "models": "{name} asks a model itself: a replay returns what it returned, and what it asks is not compared "
     "(leave it unwrapped and wrap its own tools)",
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
     "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
+    "vast": "{name} may change {what}, which (with the rest) holds more than 10,000 values: not recorded",
     "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
     "file": "{name} writes files in {what}: a replay writes those in the test's temporary folders only, up to 1 MiB",
     "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",

@@ -371,6 +371,10 @@ class OpenRun(Protocol):
         """
         ...
 
+    def notes_on(self, name: str, key: str) -> bool:
+        """Whether the golden says a key of ``on`` of a tool's calls: only then is it compared; True in a recording."""
+        ...
+
     def is_wrapped(self, name: str, fn: object) -> bool:
         """Whether the user has wrapped a tool of this name, or the function behind it (None: not known)."""
         ...

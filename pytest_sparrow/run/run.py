@@ -99,6 +99,7 @@ class Run:
         self.notes = notes
         self.code: dict[str, str] = {}
         self._recorded_code = recorded_code
+        self._noted_on = None if golden is None else _keys_of_on(golden)
         self.own_servers = own_servers or OwnServers()
         self.parent = parent
         self.settings = settings
@@ -267,6 +268,10 @@ class Run:
         found = self.code[name] = digest()
         if answered and found and found != recorded:
             self.violations.add(Finding(kind=Kind.CHANGED_CODE, boundary="tool", detail={"name": name}))
+
+    def notes_on(self, name: str, key: str) -> bool:
+        """Whether calls of a tool say a key of ``on``; see `pytest_sparrow.run.crossing.OpenRun.notes_on`."""
+        return not self.replaying if self._noted_on is None else (name, key) in self._noted_on
 
     def is_wrapped(self, name: str, fn: object) -> bool:
         """Whether the user has wrapped a tool of this name, or the function behind it."""
@@ -504,3 +509,9 @@ class Run:
             if not crossing.optional:  # else it is a client's own thread, for which nobody waits
                 self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
             crossing.settle(None, complete=False)
+
+
+def _keys_of_on(golden: Sequence[Exchange]) -> set[tuple[str, str]]:
+    """The keys of ``on`` that a golden has, with the tools' names."""
+    asked = [exchange.asked for exchange in golden if exchange.kind == "tool"]
+    return {(each["name"], key) for each in asked for key in each.get("on") or ()}

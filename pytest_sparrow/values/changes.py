@@ -23,6 +23,7 @@ from pytest_sparrow.values import tables
 from pytest_sparrow.values.equality import difference
 from pytest_sparrow.values.noted import key_text, noted, restored
 from pytest_sparrow.values.restore import DoesNotFit
+from pytest_sparrow.values.stores import OUTSIDE, ClassStore, SlotStore, Variables, own
 from pytest_sparrow.values.to_json import simpler
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ Place: TypeAlias = tuple[Any, ...]
 _LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 _MOST = 100_000
 """Values of one call that are watched; to look at more would take longer than the call."""
+
+MOST_OUTSIDE = 10_000
+"""Values in all variables outside of a call that are watched: most calls change none of them."""
+
+_BYTES = 1_000
+"""Bytes of a buffer or array that count as one value."""
 
 
 class TooManyValues(Exception):
@@ -59,13 +66,18 @@ class Watched:
     """The objects of one call, by name.
 
     Args:
-        roots: the objects; those that nothing can change are left out.
+        roots: the objects, and `Variables`; those that nothing can change are left out.
         is_users: whether a class is the user's own: attributes of other objects are not looked at.
+
+    Attributes:
+        left_out: what has changed to a value without a form.
+        too_large: variables that hold too much to be watched.
     """
 
     def __init__(self, roots: Mapping[str, Any], is_users: Callable[[type], bool]) -> None:
         self.roots = {name: value for name, value in roots.items() if is_changeable(value)}
         self.left_out: list[str] = []
+        self.too_large: list[str] = []
         self._is_users = is_users
         self._held: dict[int, _Held] = {}
 
@@ -80,8 +92,24 @@ class Watched:
         self._held.clear()
         left = [_MOST]
         for value in self.roots.values():
-            self._hold(value, left)
+            if isinstance(value, Variables):
+                self._hold_each(value)
+            else:
+                self._hold(value, left)
         return bool(self._held)
+
+    def _hold_each(self, variables: Variables) -> None:
+        left = MOST_OUTSIDE
+        for name, value in variables.store().items():
+            rest = [left]
+            try:
+                if is_changeable(value):
+                    self._hold(value, rest)
+                left = rest[0]
+            except TooManyValues:
+                del variables.found[name]
+                self.too_large.append(name)
+        self._hold(variables, [MOST_OUTSIDE])
 
     def changes(self) -> dict[str, Json]:
         """What has changed since the last look, by the names of the objects; changes without a form are in `left_out`.
@@ -104,7 +132,11 @@ class Watched:
 
     def path_of(self, value: Any) -> Path | None:
         """The way to an object among these; None where it is not one of them."""
-        waiting: list[tuple[Any, Path]] = [(root, [name]) for name, root in self.roots.items()]
+        waiting: list[tuple[Any, Path]] = [
+            (root, [name])
+            for name, root in self.roots.items()
+            if id(value) in self._held or not isinstance(root, Variables)  # variables may hold much
+        ]
         seen: set[int] = set()
         for item, path in waiting:
             if item is value:
@@ -122,14 +154,17 @@ class Watched:
         parts = self._parts(value)
         if parts is None:
             if _is_whole(value):
+                left[0] -= _weight(value)
+                if left[0] < 0:
+                    raise TooManyValues
                 self._held[id(value)] = _Held(value, _whole(value))
             return
         left[0] -= len(parts)
         if left[0] < 0:
             raise TooManyValues
         held = self._held[id(value)] = _Held(value, None)
-        held.parts = dict(parts) if isinstance(parts, dict) else list(parts)
-        for part in parts.values() if isinstance(parts, dict) else parts:
+        held.parts = _copied(parts)
+        for part in held.parts.values() if isinstance(parts, dict) else held.parts:
             if type(part) not in _LEAVES:
                 self._hold(part, left)
 
@@ -140,17 +175,23 @@ class Watched:
         if isinstance(value, deque):
             return list(value)
         stores = self._stores(value)
-        return None if stores is None else {name: item for store in stores for name, item in store.items()}
+        return (
+            None
+            if stores is None
+            else {name: item for store in stores for name, item in _copied(store).items()}
+        )
 
     def _stores(self, value: Any) -> list[MutableMapping[str, Any]] | None:
         """Where the attributes of an object stand; None where they are not looked at."""
+        if isinstance(value, Variables):
+            return [value.store()]
         if isinstance(value, type):
-            return [_ClassStore(value)] if self._is_users(value) else None
+            return [ClassStore(value)] if self._is_users(value) else None
         kind = type(value)
         if kind in _LEAVES or isinstance(value, Enum | ModuleType) or not self._is_users(kind):
             return None
-        own = [_own(value, name) for name in ("__dict__", "__pydantic_private__", "__pydantic_extra__")]
-        return [*(store for store in own if isinstance(store, dict)), _SlotStore(value)]
+        held = [own(value, name) for name in ("__dict__", "__pydantic_private__", "__pydantic_extra__")]
+        return [*(store for store in held if isinstance(store, dict)), SlotStore(value)]
 
     def _change(self, value: Any, place: Place, said: set[int]) -> Json:
         held = self._held.get(id(value))
@@ -160,10 +201,11 @@ class Watched:
         if _is_whole(value):
             new = _whole(value)
             return None if difference(held.parts, new) is None else self._written({}, "to", new, place)
-        now = self._parts(value)
+        parts = self._parts(value)
+        now = _copied(() if parts is None else parts)
         if isinstance(now, dict):
             return self._change_of_named(held, now, place, said)
-        return self._change_of_items(held, list(now or ()), place, said)
+        return self._change_of_items(held, now, place, said)
 
     def _change_of_named(self, held: _Held, now: dict[Any, Any], place: Place, said: set[int]) -> Json:
         before = held.parts
@@ -248,11 +290,19 @@ class Watched:
         Raises:
             DoesNotFit: an object is not what it was when recorded.
         """
+        wrong: Exception | None = None
         try:
             for name, change in changes.items():
-                self._apply(self.roots[name], change)
-        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-            raise DoesNotFit(f"what it changed in place is not what it was: {error!r}") from error
+                root = self.roots[name]
+                for part in _by_variable(change) if isinstance(root, Variables) else (change,):
+                    try:
+                        self._apply(root, part)
+                    except _MISFITS as error:  # the other changes are made all the same
+                        wrong = error
+        except _MISFITS as error:
+            wrong = error
+        if wrong is not None:
+            raise DoesNotFit(f"what it changed in place is not what it was: {wrong!r}") from wrong
 
     def at(self, path: Json) -> Any:
         """The object at the end of a way.
@@ -300,50 +350,14 @@ class Watched:
             _reorder(value, change["order"])
 
 
-class _ClassStore(dict[str, Any]):
-    """The data among the attributes of a class."""
-
-    def __init__(self, kind: type) -> None:
-        super().__init__(
-            (name, item)
-            for name, item in vars(kind).items()
-            if not (name.startswith("__") or callable(item) or hasattr(type(item), "__get__"))
-        )
-        self._kind = kind
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name in self:
-            setattr(self._kind, name, value)
+_MISFITS = (AttributeError, KeyError, IndexError, TypeError, ValueError)
 
 
-class _SlotStore(dict[str, Any]):
-    """The slots of an object that hold something."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self._value = value
-        for kind in type(value).__mro__:
-            slots = kind.__dict__.get("__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                if not name.startswith("__") and (held := _own(value, name, _NOTHING)) is not _NOTHING:
-                    super().__setitem__(name, held)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        object.__setattr__(self._value, name, value)
-
-    def __delitem__(self, name: str) -> None:
-        object.__delattr__(self._value, name)
-
-
-_NOTHING: Any = object()
-
-
-def _own(value: Any, name: str, default: Any = None) -> Any:
-    """An attribute, without the user's own ``__getattr__``, which might do anything."""
-    try:
-        return object.__getattribute__(value, name)
-    except AttributeError:
-        return default
+def _by_variable(change: dict[str, Json]) -> Iterator[dict[str, Json]]:
+    """A change of variables: of what each of them holds, then of what is bound anew."""
+    for name, inner in change.get("within", {}).items():
+        yield {"within": {name: inner}}
+    yield {key: value for key, value in change.items() if key != "within"}
 
 
 def is_changeable(value: Any) -> bool:
@@ -357,6 +371,8 @@ def _spelled(place: Place) -> str:
         place, key = place
         keys.append(key)
     root, *inner = reversed(keys)
+    if root == OUTSIDE and inner:
+        root, *inner = inner
     return str(root) + "".join(f"[{key!r}]" for key in inner)
 
 
@@ -365,6 +381,17 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, set | bytearray | BytesIO | StringIO) or (
         tables.is_table(value) and hasattr(value, "tobytes")
     )
+
+
+def _weight(value: Any) -> int:
+    """How many values a whole counts for: it is copied."""
+    if isinstance(value, set):
+        return len(value)
+    if isinstance(value, BytesIO | StringIO):
+        return (
+            0 if value.closed else len(value.getvalue()) // _BYTES
+        )  # shared with the buffer until one changes
+    return int(getattr(value, "nbytes", None) or len(value)) // _BYTES
 
 
 def _whole(value: Any) -> Any:
@@ -385,6 +412,11 @@ def _same(old: Any, now: Any) -> bool:
     return simpler.dispatch(type(old)) is not simpler.dispatch(object) and bool(
         not isinstance(old, Mapping | list | tuple | deque) and difference(old, now) is None
     )
+
+
+def _copied(parts: Any) -> Any:
+    """A copy at once: another thread may change what a variable holds."""
+    return dict(parts) if isinstance(parts, dict) else list(parts)
 
 
 def _keyed(parts: Any) -> Iterator[tuple[Any, Any]]:
@@ -464,13 +496,20 @@ def _replace_items(value: Any, change: dict[str, Json], items: list[Any]) -> Non
             return  # the agent has done it, while the tool ran
         if start != former:
             raise ValueError(f"{former} items are {len(rest)}")
-        start = stop = len(rest)
+        start = former if _is_among(rest[former:], items) else len(rest)
+        stop = len(rest)
     rest[start:stop] = items
     if isinstance(value, list):
         value[:] = rest
     else:
         value.clear()
         value.extend(rest)
+
+
+def _is_among(some: list[Any], items: list[Any]) -> bool:
+    """Whether items stand among others in the same order: the agent appended them itself while the tool ran."""
+    rest = iter(items)
+    return all(any(difference(one, other) is None for other in rest) for one in some)
 
 
 def _reorder(value: dict[Any, Any], order: list[str]) -> None:

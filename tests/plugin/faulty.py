@@ -11,13 +11,15 @@ __all__ = ["model"]
 
 TOOLS = """
     import os
+    import queue
 
-    calls = []
+    # Lists are filled again in a replay.
+    calls = queue.SimpleQueue()
 
     def refund(order: str) -> str:
         if os.environ.get("SHUT"):
             raise RuntimeError("the tool ran")
-        calls.append(order)
+        calls.put(order)
         return f"refunded {order}"
 
     async def arefund(order: str) -> str:

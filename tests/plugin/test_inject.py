@@ -168,7 +168,7 @@ RECOVERED = """
         sparrow.inject(fault, at=at, recovers=recovers)
         assert agent.openai_whole() == "It is done."
         assert sparrow.tool_calls == [("refund", {"order": "1"})]
-        assert tools.calls == []
+        assert tools.calls.empty()
 
     @pytest.mark.sparrow(golden="test_async")
     @pytest.mark.parametrize("fault", ["timeout", "429"])
@@ -297,7 +297,7 @@ TOOLS = """
         sparrow.inject(raises=LookupError("no such order"), at="refund", then=then)
         assert agent.openai_whole() == "It was order 2."
         assert sparrow.tool_calls == [("refund", {"order": "1"}), ("refund", {"order": "2"})]
-        assert tools.calls == []
+        assert tools.calls.empty()
 
     @pytest.mark.sparrow(golden="test_whole")
     def test_fault_and_the_same_call_proposed_again_has_the_recorded_output(sparrow):
@@ -307,7 +307,7 @@ TOOLS = """
         assert agent.openai_whole() == "Now it is done."
         outputs = [event.blocks for event in sparrow.events if event.type == "ToolOutput"]
         assert outputs[-1] == [{"Text": "refunded 1"}]
-        assert tools.calls == []
+        assert tools.calls.empty()
 
     @pytest.mark.sparrow(golden="test_whole")
     @pytest.mark.parametrize("recovers", [True, False])
@@ -333,7 +333,7 @@ TOOLS = """
         sparrow.tool(tools.arefund, name="other", policy="run")
         sparrow.inject(raises=KeyError, at="refund")
         assert agent.openai_whole() == "It is done."
-        assert tools.calls == []
+        assert tools.calls.empty()
 
     @pytest.mark.sparrow(script=["a", "b"])
     def test_fault_over_a_script(sparrow):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from collections import UserDict, UserList
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watch_files
@@ -11,6 +13,7 @@ from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.changes import TooManyValues, Watched, is_changeable
 from pytest_sparrow.values.kinds import is_data
 from pytest_sparrow.values.restore import DoesNotFit
+from pytest_sparrow.values.stores import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,13 +30,16 @@ NOTHING: Any = object()
 _under_way: set[weakref.ref[LiveEffects]] = set()
 
 
+_CARRIERS = (SimpleNamespace, UserDict, UserList)
+
+
 def _calls_under_way() -> list[LiveEffects]:
     return [call for found in tuple(_under_way) if (call := found()) is not None]
 
 
 def is_open(kind: type) -> bool:
     """Whether the attributes of a class's objects are looked at: they are the user's, or data."""
-    return is_users_class(kind) or is_data(kind)
+    return is_users_class(kind) or is_data(kind) or kind in _CARRIERS
 
 
 class LiveEffects:
@@ -55,6 +61,8 @@ class LiveEffects:
         except TooManyValues:
             run.not_compared("large", tool, "")
             watched = Watched({}, is_open)
+        for name in watched.too_large:
+            run.not_compared("vast", tool, name)
         for other in _calls_under_way():
             if other.watched.shares(watched) and other.watched.changes():
                 run.not_compared("shared", tool, other.tool)
@@ -159,6 +167,11 @@ class ReplayedEffects:
         except DoesNotFit as error:
             self._run.not_compared("unchanged", self.tool, str(error))
             return NOTHING
+
+
+def is_callers(path: Json) -> bool:
+    """Whether an object that came back is one that the caller gave, not one that the function itself reaches."""
+    return bool(path) and path[0] != OUTSIDE
 
 
 NOTED = ("changed", "changed_before", "same_as", "items_same_as", "files")

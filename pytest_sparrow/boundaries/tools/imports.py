@@ -106,7 +106,7 @@ def _imports(fn: Any) -> Iterator[_Import]:
         if not isinstance(each, FunctionType) or id(each) in seen:
             continue
         seen.add(id(each))
-        for code in _with_inner(each.__code__):
+        for code in with_inner(each.__code__):
             if is_users_file(code.co_filename):
                 yield from _of_code(code, str(each.__globals__.get("__package__") or ""))
                 waiting += named_in(code, each.__globals__)
@@ -120,11 +120,12 @@ def _owner(fn: Any) -> Any:
     return found
 
 
-def _with_inner(code: CodeType) -> Iterator[CodeType]:
+def with_inner(code: CodeType) -> Iterator[CodeType]:
+    """Code, and that of the functions and classes within it."""
     yield code
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
-            yield from _with_inner(inner)
+            yield from with_inner(inner)
 
 
 def named_in(code: CodeType, space: dict[str, Any]) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.code import digest_of
 from pytest_sparrow.boundaries.tools.live import LiveCall
+from pytest_sparrow.boundaries.tools.outside import variables_of
 from pytest_sparrow.boundaries.tools.replayed import ReplayedCall
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.run.answering import running_tool
@@ -48,6 +49,12 @@ def begin(
             return None
         run.unrecordable(error)
         raise
+
+    def every() -> Mapping[str, Any]:
+        given = roots()
+        on = given.get("self")
+        return {**given, **variables_of(function.real, on if isinstance(on, type) else type(on))}
+
     crossing = run.ask(kind, content)
     crossing.by = "" if function.by is None else function.by.adapter
     half = crossing.replayed
@@ -55,5 +62,5 @@ def begin(
         answered = half is not None and not crossing.checked
         run.note_code(function.name, functools.partial(digest_of, function.real), answered=answered)
     if half is not None:
-        return ReplayedCall(run, crossing, half, function, roots)
-    return LiveCall(run, crossing, function, roots if run.keeps else None)
+        return ReplayedCall(run, crossing, half, function, every)
+    return LiveCall(run, crossing, function, every if run.keeps else None)

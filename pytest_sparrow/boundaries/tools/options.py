@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.settings import Policy
+from pytest_sparrow.values.restore import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -106,8 +107,10 @@ def check_ignore(fn: Callable[..., Any], options: ToolOptions) -> None:
         return
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
+    closed_over = getattr(getattr(innermost(fn), "__code__", None), "co_freevars", ())
     for name in options.ignore:
-        if name not in parameters and name != "self":  # "self": on whom the tool is called
+        # "self": on whom the tool is called, and all that it closes over
+        if name not in parameters and name not in closed_over and name != "self":
             hint = close_matches(name, parameters)
             raise UsageError(
                 f"tool {options.name!r}: ignore={name!r} names no parameter of it{hint}\n"

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import sys
 from collections import deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -13,14 +14,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.hidden import beside, is_leaf, is_plain, is_secret, plain_json
+from pytest_sparrow.boundaries.tools.outside import closure_of
 from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.redact.names import field_rule
 from pytest_sparrow.run.users_code import is_users_class
+from pytest_sparrow.values.stores import OUTSIDE
 from pytest_sparrow.values.to_json import jsonable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.crossing import OpenRun
 
 KEY = "__sparrow_key__"
 """The attribute or method by which a class says which of its objects this one is."""
@@ -71,6 +76,60 @@ class Receiver:
     json: dict[str, Json]
     identified: bool = True
     left_out: tuple[str, ...] = ()
+
+
+def called_on(
+    run: OpenRun, name: str, receiver: Any, fn: Any, ignore: Collection[str] = ()
+) -> dict[str, Json]:
+    """On whom a tool is called, and what its function closes over, as JSON; names what of these is not compared.
+
+    Args:
+        run: the open run.
+        name: the tool's name.
+        receiver: what the tool is called on, or `NOTHING`.
+        fn: the tool's function.
+        ignore: names of variables to leave out; "self" leaves out all.
+    """
+    found: dict[str, Json] = {}
+    if "self" in ignore:
+        return found
+    if receiver is not NOTHING:
+        on = receiver_json(receiver)
+        found = on.json
+        if not on.identified:
+            run.not_compared("receiver", name, type(receiver).__qualname__)
+        elif on.left_out:
+            run.not_compared("state", name, ", ".join(on.left_out))
+    held, left_out = _closure_json(fn, ignore)
+    if left_out:
+        run.not_compared("closure", name, ", ".join(left_out))
+    return {**found, OUTSIDE: held} if held and run.notes_on(name, OUTSIDE) else found
+
+
+def _closure_json(fn: Any, ignore: Collection[str]) -> tuple[dict[str, Json], list[str]]:
+    """The plain values and the user's objects that a function closes over, as JSON, and what of them is left out."""
+    found: dict[str, Json] = {}
+    left_out: list[str] = []
+    for shown, value in closure_of(fn).items():
+        name = shown.rpartition(".")[2]
+        if shown in ignore or field_rule(name) is not None:
+            continue  # a machine without the secret has another value
+        if is_plain(name, value):
+            found[shown] = plain_json(name, value)
+        elif is_users_class(type(value)) and not _is_test_case(value):
+            on = receiver_json(value)
+            if on.identified:
+                found[shown] = on.json
+            left_out += (
+                on.left_out if on.identified else [type(value).__qualname__.rpartition("<locals>.")[2]]
+            )
+    return found, left_out
+
+
+def _is_test_case(value: Any) -> bool:
+    """Whether an object is the test that runs: what it keeps is unittest's affair."""
+    case = sys.modules.get("unittest.case")
+    return case is not None and isinstance(value, case.TestCase)
 
 
 def receiver_json(receiver: Any) -> Receiver:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, ReplayedEffects
+from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, ReplayedEffects, is_callers
 from pytest_sparrow.boundaries.tools.imports import import_for
 from pytest_sparrow.boundaries.tools.live import LiveCall, is_answer
 from pytest_sparrow.errors import NotRecordable
@@ -13,6 +13,7 @@ from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.redact.placeholders import PLACEHOLDER
 from pytest_sparrow.run.cancelling import wait_for_cancel
 from pytest_sparrow.text import cut, shown_pair
+from pytest_sparrow.values.equality import difference
 from pytest_sparrow.values.exceptions import Raised, error_to_json
 from pytest_sparrow.values.noted import NotesAt, read_notes
 from pytest_sparrow.values.restore import DoesNotFit, NotLoaded, as_declared, from_json
@@ -119,7 +120,7 @@ class ReplayedCall:
         own = NOTHING if effects is None else effects.end()
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
-        if own is not NOTHING:
+        if own is not NOTHING and is_callers(replayed["same_as"]):
             return own
         try:
             made = self._function.read(replayed)
@@ -130,7 +131,7 @@ class ReplayedCall:
         value = replayed.get("returned")
         if "otherwise" in replayed:
             value = as_declared(value, replayed["otherwise"], self._function.returned)
-        return self._restored(value, self._function.returned, "returned")
+        return self._restored(value, self._function.returned, "returned", own=own)
 
     def items(self) -> Generator[Any, None, Any]:
         """Yield what the recorded generator yielded; end, return or raise as it did.
@@ -152,8 +153,8 @@ class ReplayedCall:
                 raise self._refused("is-generator")
             for number, json in enumerate(replayed.get("yielded", ())):
                 own = NOTHING if effects is None else effects.before(number)
-                if own is NOTHING:
-                    own = self._restored(json, self._function.yielded, "yielded", number)
+                if own is NOTHING or not is_callers(replayed["items_same_as"][str(number)]):
+                    own = self._restored(json, self._function.yielded, "yielded", number, own)
                 self._read = number + 1
                 thrown = yield from self._gives(number, own)
             self.hold()
@@ -170,9 +171,9 @@ class ReplayedCall:
             # Whoever threw the very error that comes out (contextlib's managers) asks whether it is the same object.
             same = thrown if self._put_in("thrown", self.pieces - 1) == replayed["raised"] else None
             raise self._crossing.error or same or self._function.error(replayed["raised"])
-        if own is not NOTHING:
+        if own is not NOTHING and is_callers(replayed["same_as"]):
             return own
-        return self._restored(replayed.get("returned"), self._function.at_end, "returned")
+        return self._restored(replayed.get("returned"), self._function.at_end, "returned", own=own)
 
     def _gives(self, number: int, item: Any) -> Generator[Any, Any, Raised | None]:
         """Yield an item and return what the agent throws for it; refuse what it did not send or throw when recorded."""
@@ -225,7 +226,18 @@ class ReplayedCall:
             return None
         return ReplayedEffects(self._run, self._function.name, self._roots, replayed)
 
-    def _restored(self, json: Json, annotation: Any, place: str, number: int | None = None) -> Any:
+    def _restored(
+        self, json: Json, annotation: Any, place: str, number: int | None = None, own: Any = NOTHING
+    ) -> Any:
+        """The recorded value; in its place ``own``, an object that the function reaches here, if the two are equal."""
+        if own is NOTHING:
+            return self._of_json(json, annotation, place, number)
+        if json is None:
+            return own  # JSON has no form for it
+        value = self._of_json(json, annotation, place, number)
+        return own if difference(own, value) is None else value
+
+    def _of_json(self, json: Json, annotation: Any, place: str, number: int | None) -> Any:
         try:
             notes = self._notes_of(place)
             if notes is not None and number is not None:

@@ -183,10 +183,20 @@ changing = threading.RLock()
 
 def trampoline_of(function: FunctionType) -> Trampoline:
     """The trampoline of a function: the one in its code, or a new one."""
+    return _trampoline_in(function) or Trampoline(function)
+
+
+def real_of(function: FunctionType) -> FunctionType:
+    """The function with its real code, also while its calls are led elsewhere."""
+    trampoline = _trampoline_in(function)
+    return function if trampoline is None else trampoline.real
+
+
+def _trampoline_in(function: FunctionType) -> Trampoline | None:
     for constant in function.__code__.co_consts:
         if isinstance(constant, Trampoline) and constant.function is function:
             return constant
-    return Trampoline(function)
+    return None
 
 
 class Trampoline:

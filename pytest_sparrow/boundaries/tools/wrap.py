@@ -12,7 +12,7 @@ from pytest_sparrow.boundaries.tools.function import WrappedFunction
 from pytest_sparrow.boundaries.tools.invocation import begin
 from pytest_sparrow.boundaries.tools.objects import functions_within, without_context
 from pytest_sparrow.boundaries.tools.options import check_ignore
-from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of, roots_of
+from pytest_sparrow.boundaries.tools.receiver import called_on, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
 from pytest_sparrow.run.answering import calls_itself
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.tools.invocation import Call
     from pytest_sparrow.boundaries.tools.options import ToolOptions
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.crossing import OpenRun
 
 _MARK = "__sparrow_tool__"
 
@@ -72,26 +71,16 @@ class _Tool:
 
         def asked() -> dict[str, Json]:
             content: dict[str, Json] = {"name": self.options.name, **self._arguments.json(args, kwargs)}
-            on = self._on(run, args)
+            on = called_on(run, self.options.name, self._receiver(args), self.fn, ignore=self.options.ignore)
             return {**content, "on": on} if on else content
 
         def roots() -> dict[str, Any]:
-            on = roots_of(receiver_of(self.fn, args, method=self._method))
-            return {**on, **self._arguments.roots(args, kwargs)}
+            return {**roots_of(self._receiver(args)), **self._arguments.roots(args, kwargs)}
 
         return begin(run, "tool", asked, self._function, roots)
 
-    def _on(self, run: OpenRun, args: tuple[Any, ...]) -> dict[str, Json]:
-        """The object or class that the tool is called on, as JSON; empty where there is none."""
-        receiver = receiver_of(self.fn, args, method=self._method)
-        if receiver is NOTHING or "self" in self.options.ignore:
-            return {}
-        on = receiver_json(receiver)
-        if not on.identified:
-            run.not_compared("receiver", self.options.name, type(receiver).__qualname__)
-        elif on.left_out:
-            run.not_compared("state", self.options.name, ", ".join(on.left_out))
-        return on.json
+    def _receiver(self, args: tuple[Any, ...]) -> Any:
+        return receiver_of(self.fn, args, method=self._method)
 
 
 def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any = None) -> Any:

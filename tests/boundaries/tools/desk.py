@@ -2,6 +2,8 @@
 
 from boundaries.tools.shop import refund
 
+OPEN: list = []
+
 
 def serve(order: int) -> str:
     return refund(order)

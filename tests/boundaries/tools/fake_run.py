@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+
+
+class Witness:
+    """Notes what really ran: a replay makes recorded changes again in lists, not in a queue of C."""
+
+    def __init__(self) -> None:
+        self._noted: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.append = self._noted.put
+
+    def taken(self) -> list[Any]:
+        """What was noted since the last look."""
+        return [self._noted.get() for _ in range(self._noted.qsize())]
 
 
 @dataclass
@@ -85,6 +98,10 @@ class FakeRun:
 
     def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
         """No golden notes it."""
+
+    def notes_on(self, name: str, key: str) -> bool:
+        """All goldens are of today."""
+        return True
 
     def ask(self, kind: str, asked: dict[str, Any]) -> FakeCrossing:
         kept = Kept(kind, decode(encode(asked)))

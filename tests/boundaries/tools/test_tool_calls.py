@@ -15,15 +15,15 @@ from pytest_sparrow.run.context import current_run
 
 
 class World:
-    """Where real tools leave traces: a replay must leave none."""
+    """Notices a tool whose body runs in a replay."""
+
+    __sparrow_key__ = "world"
 
     def __init__(self):
-        self.touched = 0
         self.gone = False
 
     def touch(self):
         assert not self.gone, "a tool's body ran in a replay"
-        self.touched += 1
 
 
 @pytest.fixture
@@ -50,7 +50,8 @@ def test_a_function_is_recorded_then_replayed(world):
 
     with opened() as recorded:
         live = price(1)
-    assert recorded.only.asked == {"name": "price", "args": {"order": 1}}
+    on = {"nonlocal": {"world": {"class": "World", "key": "world"}}}
+    assert recorded.only.asked == {"name": "price", "args": {"order": 1}, "on": on}
     assert recorded.only.answered == {"returned": "39.90"}
     with replay(world, recorded) as run:
         replayed = price(order=1)

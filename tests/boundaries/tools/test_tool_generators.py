@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from boundaries.tools.fake_run import opened
+from boundaries.tools.fake_run import Witness, opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 
@@ -69,29 +69,29 @@ async def _read(stream, most):
 @pytest.mark.parametrize("which", range(4))
 def test_items_are_recorded_then_replayed(which):
     """Every item comes back with its type, from a generator of the same kind; the body never runs again."""
-    log = []
+    log = Witness()
     wrapped = make(log)[which]
     with opened() as recorded:
         live = read(wrapped(3))
     assert recorded.only.answered["yielded"] == ["0", "1", "2"]
     assert recorded.only.complete
-    log.clear()
+    log.taken()
     with opened(recorded) as run:
         stream = wrapped(3)
         assert inspect.isasyncgen(stream) if which % 2 else inspect.isgenerator(stream)
         assert repr(read(stream)) == repr(live)
-    assert log == []
+    assert log.taken() == []
     assert run.only.complete
 
 
 @pytest.mark.parametrize("which", range(4))
 def test_a_half_read_generator_settles_at_close(which):
     """What was read is recorded, marked incomplete; a replay gives as much, and refuses more."""
-    log = []
+    log = Witness()
     wrapped = make(log)[which]
     with opened() as recorded:
         assert read(wrapped(5), most=2) == [0, 1]
-    assert log == [0, 1]
+    assert log.taken() == [0, 1]
     assert recorded.only.answered["yielded"] == ["0", "1"]
     assert recorded.only.answered["broken_off"] is True
     assert not recorded.only.complete
@@ -107,7 +107,7 @@ def test_a_half_read_generator_settles_at_close(which):
 @pytest.mark.parametrize("which", range(4))
 def test_less_read_than_recorded_is_seen(which):
     """A replay whose agent stops reading earlier settles as incomplete."""
-    wrapped = make([])[which]
+    wrapped = make(Witness())[which]
     with opened() as recorded:
         read(wrapped(5))
     with opened(recorded) as run:
@@ -119,7 +119,7 @@ def test_less_read_than_recorded_is_seen(which):
 @pytest.mark.parametrize("which", range(2))
 def test_a_generator_left_open_can_be_flushed(which):
     """The run's end settles, through ``flush``, a generator that nobody closed, with what has come so far."""
-    wrapped = make([])[which]
+    wrapped = make(Witness())[which]
 
     async def first(stream):
         return await anext(stream)
@@ -160,7 +160,7 @@ def test_items_are_kept_as_they_were_when_given():
 
 def test_send_throw_and_return_pass_through():
     """A live generator gets what is sent and thrown in, and its return value comes out, in a replay too."""
-    log = []
+    log = Witness()
 
     @tool
     def talk() -> Generator[int, str, Decimal]:
@@ -180,20 +180,19 @@ def test_send_throw_and_return_pass_through():
         return repr(end.value.value)
 
     for throw in (False, True):
-        log.clear()
+        log.taken()
         with opened() as recorded:
             assert agent(throw=throw) == "Decimal('1.0')"
-        assert log == ["thrown" if throw else "a", "b"]
-        log.clear()
+        assert log.taken() == ["thrown" if throw else "a", "b"]
         with opened(recorded) as run:
             assert agent(throw=throw) == "Decimal('1.0')"
-        assert log == []
+        assert log.taken() == []
         assert run.only.complete
 
 
 def test_async_send_and_throw_pass_through():
     """The same for an async generator: it gets what is sent and thrown in."""
-    log = []
+    log = Witness()
 
     @tool
     async def talk():
@@ -212,7 +211,7 @@ def test_async_send_and_throw_pass_through():
     with opened() as recorded:
         asyncio.run(agent(lambda stream: stream.asend("a")))
         asyncio.run(agent(lambda stream: stream.athrow(KeyError("x"))))
-    assert log == ["a", "thrown"]
+    assert log.taken() == ["a", "thrown"]
     thrown = {"type": "KeyError", "module": "builtins", "message": "'x'", "args": ["x"]}
     assert [kept.answered for kept in recorded.kept] == [
         {"yielded": [1, 2], "sent": {"0": "a"}},
@@ -355,14 +354,13 @@ async def _awaiting(awaitable):
 @pytest.mark.parametrize("how", ["sync", "async", "hidden"])
 def test_what_an_agent_throws_into_a_generator_is_replayed(fn, how):
     """The generator goes on, ends or raises as recorded; another error, none for one, and one for none are refused."""
-    agent, log = functools.partial(_throws, fn, how), []
+    agent, log = functools.partial(_throws, fn, how), Witness()
     with opened() as recorded:
         live = agent(Stop(1), log)
-    assert log, live
-    log.clear()
+    assert log.taken(), live
     with opened(recorded) as run:
         assert agent(Stop(1), log) == live
-    assert (log, run.refused) == ([], [])
+    assert (log.taken(), run.refused) == ([], [])
     for other in (Stop(2), KeyError("x"), None):
         with opened(recorded) as run:
             agent(other, log)
@@ -421,7 +419,7 @@ def test_a_generator_that_manages_a_context_meets_the_error_of_its_block():
 @pytest.mark.parametrize("after", [0, 2])
 def test_an_error_after_some_items_comes_after_them(after):
     """What was yielded before an exception is given before it, in a replay too."""
-    ran = []
+    ran = Witness()
 
     @tool
     def rows():
@@ -440,7 +438,7 @@ def test_an_error_after_some_items_comes_after_them(after):
     assert recorded.kept[0].complete
     with opened(recorded):
         assert agent() == list(range(after))
-    assert len(ran) == 1
+    assert len(ran.taken()) == 1
 
 
 def _noting(stream, seen):
