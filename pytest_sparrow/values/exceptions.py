@@ -55,7 +55,7 @@ def error_to_json(error: Raised, depth: int = 0) -> dict[str, Json]:
     ):
         found["bases"] = bases
     types: dict[str, Json] = {}
-    args = _held(list(_constructor_args(error)))
+    args = _held(list(constructor_args(error)))
     if args is not None:
         found["args"], types["args"] = args
     own = {name: value for name, member in _members(error) if (value := member.__get__(error)) is not None}
@@ -163,7 +163,7 @@ def _text(error: Raised) -> str:
         return ""
 
 
-def _constructor_args(error: Any) -> tuple[Any, ...]:
+def constructor_args(error: Any) -> tuple[Any, ...]:
     """The arguments to call the type with: those of pickle, which knows more than ``args`` (OSError's file name)."""
     if _is_of_pydantic(type(error)):
         return error.title, [_line(each) for each in error.errors(include_url=False)]

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from pathlib import PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -106,6 +106,11 @@ def _name(value: Any) -> str:
     if isinstance(value, PurePath):
         # A path is of this system, or of the one that recorded; another system's is meant.
         return name if isinstance(value, PureWindowsPath) is not (os.name == "nt") else "Path"
+    return _detailed(value)
+
+
+def _detailed(value: Any) -> str:
+    name = type(value).__qualname__
     detail = _detail(value)
     return f"{name} of {detail}" if detail else name
 
@@ -114,7 +119,13 @@ def _detail(value: Any) -> str:
     """In what two values of one type may differ beside their JSON; "" for what is usual."""
     if isinstance(value, datetime | time):
         zone = value.tzinfo
-        return (zone.key or "") if isinstance(zone, ZoneInfo) and zone.key not in _UTC else ""
+        key = (zone.key or "") if isinstance(zone, ZoneInfo) and zone.key not in _UTC else ""
+        # Only where no offset shows which of the two equal hours at the end of summer time is meant.
+        return f"{key} fold 1".lstrip() if value.fold and value.utcoffset() is None else key
+    if isinstance(value, timedelta):
+        return "" if timedelta(seconds=value.total_seconds()) == value else str(value)
+    if isinstance(value, memoryview):
+        return "" if value.format == "B" and value.ndim == 1 else f"{value.format}{value.shape}"
     if isinstance(value, deque):
         return "" if value.maxlen is None else str(value.maxlen)
     if isinstance(value, defaultdict):
@@ -130,7 +141,7 @@ _UTC = ("UTC", "Etc/UTC")
 
 def _of_mapping(value: Mapping[Any, Any]) -> dict[str, str]:
     found = _of_items((f"[{str(key)!r}]", item) for key, item in value.items())
-    kinds = [type(key).__qualname__ for key in value]
+    kinds = [_detailed(key) for key in value]
     if any(kind != "str" for kind in kinds):
         found[KEYS] = kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds)
     return found

@@ -27,6 +27,7 @@ from pytest_sparrow.boundaries.tools.receiver import receiver_json
 from pytest_sparrow.run.context import current_run
 from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values import tables
+from pytest_sparrow.values.exceptions import constructor_args
 from pytest_sparrow.values.to_json import NO_JSON, Walker
 from pytest_sparrow.values.types import types_of
 
@@ -114,7 +115,7 @@ def _of_value(value: Any) -> Any:
     if isinstance(value, type | ModuleType):
         return {"class" if isinstance(value, type) else "module": _short(value)}
     if isinstance(value, BaseException):
-        return {"class": _short(type(value)), "args": list(value.args)}
+        return {"class": _short(type(value)), "args": list(constructor_args(value))}
     if isinstance(value, functools.partial):
         return {"partial": value.func, "args": list(value.args), "kwargs": value.keywords}
     # array.array
@@ -130,7 +131,7 @@ def _is_value(value: Any) -> bool:
     return len(text) <= _LONGEST and _OF_THIS_PROCESS.search(text) is None
 
 
-_OF_VALUES = ("operator", "re")
+_OF_VALUES = ("operator", "re", "zoneinfo")
 _LONGEST = 500
 _OF_THIS_PROCESS = re.compile(r"0x[0-9a-fA-F]{4,}|\bid='")
 

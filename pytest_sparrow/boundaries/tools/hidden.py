@@ -31,6 +31,7 @@ _LONGEST = 500
 _MOST = 1_000
 _PORT_OF_LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d+")
 _NEW_IN_EVERY_RUN = re.compile(r"(?:^|_)(?:port|pid|fd)$")
+_BUILTIN = (str, bytes, int, float, list, dict, tuple, set, frozenset, BaseException)
 _ATOMS = (str, bytes, bytearray, int, float, type(None), *_LEAVES)
 
 
@@ -58,7 +59,10 @@ def is_secret(value: Any) -> bool:
 
 
 def beside(value: Any) -> dict[str, Any]:
-    """What a data class, an attrs class or a model holds beside the fields that its JSON shows, by name.
+    """What an object holds beside what its JSON shows, by name.
+
+    That is beside the fields of a data class, an attrs class or a model, and beside the text, number, items or
+    arguments of a user's own kind of these or of an error.
 
     Left out are what still is the default, and what a cached property keeps.
     """
@@ -84,8 +88,10 @@ def beside(value: Any) -> dict[str, Any]:
 
 
 def _fields(value: Any) -> set[str] | None:
-    """The names of the fields of a data class or an attrs class; None for any other object."""
+    """The names of the fields whose values the JSON shows; None for an object of which it shows something else."""
     kind: Any = type(value)
+    if isinstance(value, _BUILTIN) and not isinstance(value, Enum) and is_users_class(kind):
+        return set()
     if dataclasses.is_dataclass(value):
         return {field.name for field in dataclasses.fields(value)}
     if isinstance(getattr(kind, "__attrs_attrs__", None), tuple):
@@ -132,7 +138,7 @@ def _within(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     left = _MOST
     while waiting and left:
         place, item = waiting.pop()
-        if isinstance(item, _ATOMS):
+        if isinstance(item, _ATOMS) and (isinstance(item, Enum) or not hasattr(item, "__dict__")):
             continue
         left -= 1
         yield place, item

@@ -56,6 +56,9 @@ class Point(NamedTuple):
     y: int
 
 
+TURN = dt.datetime.fromisoformat("2026-10-25T02:30")
+"""Comes twice where summer time ends."""
+
 ONE_JSON = [
     (Debit(5), Credit(5)),
     (Debit(5), {"amount": 5}),
@@ -84,6 +87,12 @@ ONE_JSON = [
         dt.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
         dt.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")),
     ),
+    (TURN, TURN.replace(fold=1)),
+    (dt.time(2, 30), dt.time(2, 30, fold=1)),
+    ({dt.time(2, 30): 1}, {dt.time(2, 30, fold=1): 1}),
+    (dt.time(2, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")), dt.time(2)),
+    (dt.timedelta(200_000), dt.timedelta(200_000, microseconds=1)),
+    (memoryview(b"abcd"), memoryview(b"abcd").cast("I")),
     (re.compile("a"), re.compile("a", re.IGNORECASE)),
     (deque([1], maxlen=2), deque([1], maxlen=3)),
     (deque([1]), deque([1], maxlen=3)),
@@ -118,8 +127,20 @@ def test_arrays_of_other_dtypes_are_two():
 def test_what_is_usual_is_no_detail():
     """A zone that is UTC by any name, a pattern without flags."""
     utc = zoneinfo.ZoneInfo("UTC")
-    values = [dt.datetime(2026, 1, 1, tzinfo=utc), re.compile("a"), deque(), defaultdict(None)]
-    assert [types_of(value)[""] for value in values] == ["datetime", "Pattern", "deque", "defaultdict"]
+    berlin = zoneinfo.ZoneInfo("Europe/Berlin")
+    values = [
+        *(
+            dt.datetime(2026, 1, 1, tzinfo=zone)
+            for zone in (utc, dt.UTC, None, dt.timezone(dt.timedelta(hours=2)))
+        ),
+        *(re.compile("a"), deque(), defaultdict(None), dt.timedelta(1, 1, 1), memoryview(b"a")),
+    ]
+    usual = ["datetime"] * 4 + ["Pattern", "deque", "defaultdict", "timedelta", "memoryview"]
+    assert [types_of(value)[""] for value in values] == usual
+    second = dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=berlin)
+    assert types_of(second) == {
+        "": "datetime of Europe/Berlin"
+    }  # its offset shows which of the two hours it is
 
 
 def test_many_items_of_one_type_are_one_note():
@@ -329,6 +350,25 @@ def test_what_an_object_is_not_compared_by_counts_or_is_named():
     assert named == {"Till.limits"}
 
 
+class Refused(Exception):
+    def __init__(self, order):
+        super().__init__("refused")
+        self.order = order
+
+
+class Word(str):
+    def __new__(cls, text, language):
+        word = str.__new__(cls, text)
+        word.language = language
+        return word
+
+
+class Rows(list):
+    def __init__(self, rows, language):
+        super().__init__(rows)
+        self.language = language
+
+
 def _by_price(row):
     return row["price"]
 
@@ -363,11 +403,16 @@ def _described():
         "class": (Debit, Credit),
         "module": (io, os),
         "error": (ValueError("a"), ValueError("b")),
+        "file of an error": (OSError(2, "no", "a"), OSError(2, "no", "b")),
+        "attribute of an error": (Refused(5), Refused(6)),
+        "attribute of a text": (Word("a", "en"), Word("a", "de")),
+        "attribute of items": ([Rows([1], "en")], [Rows([1], "de")]),
         "nan": (float("nan"), float("inf")),
         "object": (Account("ada"), Account("bob")),
         "key": (operator.itemgetter(0), operator.itemgetter(1)),
         "slice": (slice(0, 5), slice(0, 6)),
         "zone": (dt.timezone(dt.timedelta(hours=1)), dt.timezone(dt.timedelta(hours=2))),
+        "named zone": (zoneinfo.ZoneInfo("Europe/Berlin"), zoneinfo.ZoneInfo("Europe/Paris")),
         "generic": (list[int], list[str]),
         "url": (httpx2.URL("http://h/a"), httpx2.URL("http://h/b")),
         "namespace": (types.SimpleNamespace(a=1), types.SimpleNamespace(a=2)),
