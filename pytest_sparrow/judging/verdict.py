@@ -193,8 +193,10 @@ def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
         followers += [of_change(change, found.comparison) for change in (*later, *found.comparison.followers)]
     for drift in found.drifts:
         (followers if drift.repeats else causes).append(drift_finding(drift, found.circumstances))
-    causes += [_miss(finding, found.comparison) for finding in misses[:_MOST_ALIKE]]
-    followers += misses[_MOST_ALIKE:]
+    # A retry of what had no answer is no cause of its own.
+    first = [one for number, one in enumerate(misses) if all(one.new != each.new for each in misses[:number])]
+    causes += [_miss(finding, found.comparison) for finding in first[:_MOST_ALIKE]]
+    followers += [one for one in misses if all(one is not each for each in first[:_MOST_ALIKE])]
     order = found.of(Kind.ORDER)
     causes += map(_order, order[:_MOST_ALIKE])
     unplayed = found.of(Kind.UNPLAYED)

@@ -16,7 +16,7 @@ from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked
 from pytest_sparrow.plugin.options import shown_file
 from pytest_sparrow.plugin.session import ATTEMPT, SAMPLE, SESSION, AttemptState, SessionState, refusal
 from pytest_sparrow.settings import Behaviour, Crossings, behaviour
-from pytest_sparrow.text import counted, one_line
+from pytest_sparrow.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -208,10 +208,9 @@ def _refuse(session: SessionState, error: Exception, fixturedef: Any) -> None:
 
 
 def _refusal(session: SessionState, error: Exception) -> BaseException:
-    first, *others = dict.fromkeys(session.refused)
-    lines = [first, *([f"  {counted(len(others), 'more request')} of this kind"] if others else [])]
-    lines.append(f"  so it failed: {one_line(f'{type(error).__name__}: {error}', _MOST_OF_ERROR)}")
-    return pytest.fail.Exception("\n".join(lines), pytrace=False)
+    why = one_line(f"{type(error).__name__}: {error}", _MOST_OF_ERROR)
+    text = f"{outcome.refused_text([*session.refused])}\n  so it failed: {why}"
+    return pytest.fail.Exception(text, pytrace=False)
 
 
 _MOST_OF_ERROR = 100

@@ -11,10 +11,11 @@ import pytest
 
 from pytest_sparrow.plugin.session import ATTEMPT, BLOCKED, SESSION, AttemptState, SessionState
 from pytest_sparrow.settings import judged_by
+from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
     import warnings
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from pytest_sparrow.findings import Finding, Verdict
     from pytest_sparrow.plugin.attempt import Attempt
@@ -161,6 +162,7 @@ def _is_ours(error: BaseException, state: AttemptState) -> bool:
 
     A group of exceptions is one if each of its exceptions is.
     """
+    from pytest_sparrow.boundaries.http.exchange import REFUSED
     from pytest_sparrow.errors import NotRecordable, ReplayDivergence, ReplayStopped
 
     texts = state.attempt.findings
@@ -169,8 +171,15 @@ def _is_ours(error: BaseException, state: AttemptState) -> bool:
         if isinstance(one, BaseExceptionGroup)
         else isinstance(one, ReplayDivergence | ReplayStopped | NotRecordable)
         or any(text in str(one) for text in texts)
+        or (bool(texts) and _status_of(one) == REFUSED)
         for one in _chain(error)
     )
+
+
+def _status_of(error: BaseException) -> object:
+    """The status of the answer that an HTTP library's error is about; None for any other error."""
+    of: Any = getattr(error, "response", None) or error
+    return getattr(of, "status_code", None) or getattr(of, "status", None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -235,11 +244,27 @@ def _failed_to_judge(state: AttemptState, kind: str, error: Exception) -> None:
     state.divergence = state.attempt.shown(render_finding(state.cause))
 
 
+def refused_text(refused: Sequence[str]) -> str:
+    """What was refused outside a test's run, as its failure says it."""
+    first, *others = refused
+    return "\n".join([first, *([f"  {counted(len(others), 'more request')} of this kind"] if others else [])])
+
+
 def _say_what_was_refused(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
-    """Add what fixtures were refused to the report; returns the facts on that, and on strands of earlier tests."""
+    """Add what fixtures were refused to the report; returns the facts on that, and on strands of earlier tests.
+
+    A phase that passed fails for it, where the golden knows what fixtures ask and a fixture's own code asked. Else the
+    summary names it.
+    """
     session = item.config.stash[SESSION]
     if session.refused and report.passed:
-        session.late += map(partial(_unfelt, item), dict.fromkeys(session.refused))
+        own = [text for text, by_fixture in session.refused.items() if by_fixture]
+        state = item.stash.get(ATTEMPT, None)
+        golden = None if state is None else state.attempt.source.golden
+        if own and golden is not None and golden.notes_types:
+            report.outcome, report.longrepr = "failed", refused_text(own)
+        else:
+            session.late += map(partial(_unfelt, item), session.refused)
     late = {"late": json.dumps(session.late)} if session.late else {}
     session.late.clear()
     for text in session.refused:
@@ -249,14 +274,20 @@ def _say_what_was_refused(item: pytest.Item, report: pytest.TestReport) -> dict[
 
 
 def _unfelt(item: pytest.Item, text: str) -> tuple[str, dict[str, Any]]:
-    """What a fixture was refused, and did not fail for: the test passes, and the summary names it."""
+    """What was refused outside a run, and fails no test: the summary names it."""
     from pytest_sparrow.findings import Finding, Kind
 
     return item.nodeid, Finding(kind=Kind.REFUSED, detail={"text": text.partition("\n")[0]}).to_json()
 
 
-def reported(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Note how a phase was reported, and add what the summary needs to the report, which crosses xdist."""
+def reported(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> None:
+    """Note how a phase was reported, and add what the summary needs to the report, which crosses xdist.
+
+    Args:
+        item: the test.
+        report: the phase's report.
+        error: the exception with which the phase ended, or None.
+    """
     session = item.config.stash[SESSION]
     if session.wrong and report.failed:
         report.sparrow = {"wrong": session.wrong}  # type: ignore[attr-defined]
@@ -271,23 +302,40 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         _in_real_time(report)
     clean(report, state.attempt.shown)
     item.config.stash[SESSION].ended = (item.nodeid, state.attempt.shown)
-    facts: dict[str, Any] = {}
-    if report.when == "setup":
-        if not report.passed:
-            facts = _setup_ended(state, report)
-    elif report.when == "teardown":
-        facts = _torn_down(state)
-    elif state.attempt.closed:
-        facts = _called(state, report)
-        if report.passed and not state.diverged:
-            known = [pattern for pattern, tests in session.patterns.items() if tests is None]
-            facts["patterns"] = state.attempt.patterns(known)
-    else:  # the body is still running: a block of `subtests`, whose test is reported later
-        state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
-        state.failed_itself = state.failed_itself or report.failed
-    report.sparrow = {**late, **facts}  # type: ignore[attr-defined]
+    report.sparrow = {**late, **_of_phase(state, report, session, error)}  # type: ignore[attr-defined]
     if report.when == "teardown":
         forget(item)  # pytest keeps each test to the end of the session, and so would keep its run in memory
+
+
+def _of_phase(
+    state: AttemptState, report: pytest.TestReport, session: SessionState, error: BaseException | None
+) -> dict[str, Any]:
+    """Note how a phase of a test with a run was reported; returns what the summary needs."""
+    if report.when == "setup":
+        return {} if report.passed else _setup_ended(state, report)
+    if report.when == "teardown":
+        return _torn_down(state)
+    if (
+        not state.attempt.closed
+    ):  # the body is still running: a block of `subtests`, whose test is reported later
+        _of_block(state, report, error)
+        return {}
+    facts = _called(state, report)
+    if report.passed and not state.diverged:
+        known = [pattern for pattern, tests in session.patterns.items() if tests is None]
+        facts["patterns"] = state.attempt.patterns(known)
+    return facts
+
+
+def _of_block(state: AttemptState, report: pytest.TestReport, error: BaseException | None) -> None:
+    """Note how a block of `subtests` ended; where it failed for a miss alone, the test's own report says more."""
+    state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
+    texts = state.attempt.findings
+    if report.failed and texts and not _fails_itself(error, state):
+        said = next((text for text in texts if text in str(error)), texts[-1])
+        report.longrepr = f"{state.attempt.shown(one_line(said))}\n  more    in the report of {report.nodeid}"
+    else:
+        state.failed_itself = state.failed_itself or report.failed
 
 
 def _torn_down(state: AttemptState) -> dict[str, Any]:

@@ -13,6 +13,7 @@ up again.
 from __future__ import annotations
 
 import shlex
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from pytest_sparrow.plugin.extensions import codecs_of, secret_rules_of
 from pytest_sparrow.plugin.golden import FIXTURES, place_of
 from pytest_sparrow.plugin.hiding import Directories
 from pytest_sparrow.plugin.session import ATTEMPT, SESSION
+from pytest_sparrow.run.context import is_collecting
 from pytest_sparrow.run.crossing import Crossing
 from pytest_sparrow.run.lanes import Lane
 from pytest_sparrow.run.passages import passage
@@ -142,7 +144,8 @@ class FixtureRequests:
                 f"record the test again, or keep the host reachable: ini sparrow_allow_hosts = {host}",
             ),
         )
-        self._session.refused.append(str(refused))
+        own = threading.current_thread() is threading.main_thread() and not is_collecting()
+        self._session.refused[str(refused)] = own
         return refused
 
     def tears_down_others(self) -> bool:

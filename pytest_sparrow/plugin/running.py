@@ -76,11 +76,11 @@ class _TestHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note how a phase ended, as reported in the end."""
         report = yield
-        outcome.reported(item, report)
+        outcome.reported(item, report, None if call.excinfo is None else call.excinfo.value)
         return report
 
     @pytest.hookimpl(trylast=True)  # the report of a wrong setting ends the session, and is shown before

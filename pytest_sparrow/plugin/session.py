@@ -59,7 +59,8 @@ class SessionState:
         late: what strands of earlier tests asked for since the last report, as JSON, each with its test's node id.
         patterns: the settings and patterns that leave something out, each with the tests in which the pattern found
             nothing; None where it has found something.
-        refused: what fixtures asked for outside every run since the last report, and was refused.
+        refused: what was asked for outside every run since the last report, and was refused: the refusals' texts, and
+            whether a fixture's own code asked (no thread, no finalizer).
         fixtures_asked: what fixtures that several tests use asked for outside every run, in a recording or an update,
             since they were last set up; by the identity of pytest's definition.
         fixtures_replayed: the recorded answers that such requests were given in replays, likewise.
@@ -91,7 +92,7 @@ class SessionState:
     late: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     rerun: set[str] = field(default_factory=set)
     patterns: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
+    refused: dict[str, bool] = field(default_factory=dict)
     fixtures_asked: dict[int, list[FixtureAsked]] = field(default_factory=dict)
     fixtures_replayed: dict[int, list[Exchange]] = field(default_factory=dict)
     outside: FixtureRequests | None = None

@@ -118,13 +118,18 @@ def _cause(finding: Finding) -> list[str]:
 def _found_at(finding: Finding) -> str:
     """Where a boundary found something: the recorded exchange or the event, the line of code that asked, its lane."""
     place = ""
-    if finding.kind is Kind.DRIFT and finding.golden_at is not None:
-        place = f"recorded exchange {finding.golden_at.exchange}"
+    if finding.kind in (Kind.DRIFT, Kind.UNPLAYED) and finding.golden_at is not None:
+        after = finding.detail.get("after")
+        place = f"recorded exchange {finding.golden_at.exchange}" + (
+            f", after {one_line(after)}" if after else ""
+        )
     if finding.kind is Kind.MISS and finding.new_at is not None:
         total = f" of {finding.new_at.events}" if finding.new_at.events else ""
         place = f"event {finding.new_at.event}{total} of the new run"
-    caller = f"called from {one_line(finding.caller)}" if finding.caller else ""
-    lane = "" if finding.new_at is None else finding.new_at.lane
+    word = "left at" if finding.case == "unread" else "called from"
+    caller = f"{word} {one_line(finding.caller)}" if finding.caller else ""
+    at = finding.golden_at if finding.kind is Kind.UNPLAYED else finding.new_at
+    lane = "" if at is None else at.lane
     strand = f"in lane {one_line(lane)}" if lane and (place or caller) else ""
     return ", ".join(filter(None, (place, caller, strand)))
 

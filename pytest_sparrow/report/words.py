@@ -148,6 +148,9 @@ def _unplayed(finding: Finding) -> str:
             return f"the further run {finding.detail['run']} was recorded, and not opened"
         case "unread":
             return f"{_said(finding)}: the agent stopped reading the answer, of which it had read more when recorded"
+    recorded, left = finding.detail.get("recorded", 0), finding.detail.get("left", 0)
+    if recorded > left:  # others of the same words were asked for: a retry less, say
+        return f"{_said(finding)} was recorded {times(recorded)}, and asked for {times(recorded - left)}"
     return f"{_said(finding)} was recorded, and not asked for"
 
 
@@ -301,8 +304,6 @@ def _refused_hint(finding: Finding) -> str:
             f"import {of['module']} at the top of the tool's module, or pass returns=… to sparrow.tool;\n"
             "record the test again if the class has moved"
         )
-    if case in _NOT_AS_RECORDED:
-        return "record the test again"
     match case:
         case "shut":
             return keeps_reachable(of["place"]) if of["place"] else ""
@@ -339,6 +340,13 @@ def _miss_hint(finding: Finding) -> str:
         case "events-only":
             return _end(finding)
     return ""
+
+
+def _unplayed_hint(finding: Finding) -> str:
+    """What the request held that is missing: its address may be that of others."""
+    asked: Any = finding.golden
+    body = asked.get("body") if finding.boundary == "http" and not finding.case else None
+    return "" if not body else f"body    {one_value(next(iter(body.values())))}"
 
 
 def _reach(finding: Finding) -> str:
@@ -378,6 +386,7 @@ _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.NOTHING_REPLAYED: lambda _: "did the agent run, and through a library that sparrow sees?",
     Kind.MISS: _miss_hint,
     Kind.BROKEN_RULE: lambda finding: "\n".join(line.strip() for line in text_of(finding).splitlines()[1:]),
+    Kind.UNPLAYED: _unplayed_hint,
     Kind.UNREACHED: _reach,
     Kind.LEFT_OVER: lambda _: "wait within the test: join the thread, await the task, close the client",
     Kind.NO_GOLDEN: lambda finding: f"golden  {finding.detail['golden']}",

@@ -18,6 +18,7 @@ from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.matching.similarity import Nearest
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.violations import Violations, divergence
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -308,6 +309,15 @@ class ExchangeReplayer(GoldenReplayer):
         exchange = self.exchanges[number]
         return {"golden": exchange.asked, "golden_at": Location(exchange=number + 1, lane=exchange.lane)}
 
+    def _before(self, number: int) -> str:
+        """What the golden has before an exchange in its lane, with the answer's status; "" for nothing."""
+        lane = self.exchanges[number].lane
+        before = next((each for each in reversed(self.exchanges[:number]) if each.lane == lane), None)
+        if before is None:
+            return ""
+        status = (before.answered or {}).get("status")
+        return describe(before.kind, before.asked) + (f" ({status})" if status else "")
+
     def _shown(self, exchange: Exchange) -> bool:
         """Whether a recorded call stands in the golden's events."""
         return exchange.kind == "tool" or (
@@ -346,7 +356,9 @@ class ExchangeReplayer(GoldenReplayer):
 
         Where the world answers, events show which calls of models and tools are missing, as far as the level asks.
         """
-        for number in self._chooser.unplayed():
+        unplayed = self._chooser.unplayed()
+        keys = [request_key(each.kind, each.asked) for each in self.exchanges] if unplayed else []
+        for number in unplayed:
             exchange = self.exchanges[number]
             if (left is not None and not _due(exchange, left)) or (self._observed and self._shown(exchange)):
                 continue
@@ -355,6 +367,11 @@ class ExchangeReplayer(GoldenReplayer):
                     kind=Kind.UNPLAYED,
                     boundary=exchange.kind,
                     call_id=exchange.asked.get("id", "") if exchange.kind == "tool" else "",
+                    detail={
+                        "recorded": keys.count(keys[number]),
+                        "left": sum(keys[each] == keys[number] for each in unplayed),
+                        "after": self._before(number),
+                    },
                     **self._recorded(number),
                 )
             )

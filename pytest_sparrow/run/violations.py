@@ -55,10 +55,11 @@ class Violations:
 
     def add(self, finding: Finding) -> Finding:
         """Keep a finding; returns it with its place in the run and the line of code that asked."""
+        in_code = finding.kind in _ASKED or finding.case == "unread"
         placed = replace(
             finding,
             new_at=replace(finding.new_at or Location(), event=self._now()),
-            caller=self._caller() if finding.kind in _ASKED else "",
+            caller=self._caller() if in_code else "",
         )
         self.findings.append(placed)
         if self.mirror is not None:

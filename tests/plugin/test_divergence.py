@@ -111,6 +111,17 @@ OWN = (
         if STEP > 1:
             pytest.skip("not on this system")
         act(1)
+
+    class TestParts(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def take(self, sparrow):
+            self.act = sparrow.tool(act)
+
+        def test_parts(self):
+            with self.subTest(part=1):
+                self.act(STEP)
+            with self.subTest(part=2):
+                assert STEP == 1, "its own words"
     """
 )
 
@@ -122,8 +133,8 @@ def diverged(inner):
     def record():
         inner.write("test_it.py", AGENT)
         inner.write("test_own.py", OWN)
-        inner.record().assert_outcomes(passed=len(NAMES) + 4)
-        inner.replay().assert_outcomes(passed=len(NAMES) + 4)
+        inner.record().assert_outcomes(passed=len(NAMES) + 5)
+        inner.replay().assert_outcomes(passed=len(NAMES) + 5)
 
     inner.once(record)
     inner.env(STEP="2")
@@ -189,8 +200,8 @@ def test_the_text_is_the_same_under_xdist(diverged):
 
 def test_a_failure_of_its_own_stays(diverged):
     """A test that fails by itself keeps its failure; the divergence is a note and a section, and a count without tb."""
-    result = diverged.replay("test_own.py", "-k", "test_own and not (miss or Case or skips)")
-    result.assert_outcomes(failed=1, deselected=3)
+    result = diverged.replay("test_own.py", "-k", "test_own and not (miss or Case or skips or Parts)")
+    result.assert_outcomes(failed=1, deselected=4)
     result.stdout.fnmatch_lines(
         [
             "E*AssertionError: its own words",
@@ -216,10 +227,24 @@ def test_a_miss_hides_behind_nothing(diverged):
     asks for anything is skipped, in replay as anywhere.
     """
     result = diverged.replay("test_own.py", "-k", "miss or skips or Case", "-rs")
-    result.assert_outcomes(failed=2, skipped=1, deselected=1)
+    result.assert_outcomes(failed=2, skipped=1, deselected=2)
     text = reported(result)["test_miss"].partition("\n____")[0]
     line = OWN.partition("  # the line of the miss")[0].count("\n") + 1
     assert text.splitlines()[0] == "act(number=2): the golden holds no answer to this"
     assert re.findall(r"\S+\.py:\d+", text) == [f"test_own.py:{line}"]
     result.stdout.fnmatch_lines(["  test    test_own.py::TestCase::test_it", "sparrow: 2 diverged*"])
     result.stdout.fnmatch_lines(["SKIPPED*test_own.py:*: not on this system"])
+
+
+def test_a_block_of_subtests_that_met_a_miss_fails_with_its_line(diverged):
+    """The report of the test says the rest; a block that fails by itself keeps its traceback."""
+    result = diverged.replay("test_own.py", "-k", "TestParts")
+    first, second = re.findall(
+        r"^_+ [^\n]*\(part=\d\) _+\n(.*?)(?=^_+ \S)", result.stdout.str(), re.MULTILINE | re.DOTALL
+    )
+    assert first.splitlines() == [
+        "act(number=2): the golden holds no answer to this",
+        "  more    in the report of test_own.py::TestParts::test_parts",
+    ]
+    assert "AssertionError: its own words" in second
+    result.stdout.fnmatch_lines(["  test    test_own.py::TestParts::test_parts"])

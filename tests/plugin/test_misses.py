@@ -26,6 +26,9 @@ TESTS = """
         "test_too_often": {"TIMES": "2"},
         "test_much": {"TIMES": "2"},
         "test_tool": {"TIMES": "2"},
+        "test_retried": {"TIMES": "1"},
+        "test_fewer": {"TIMES": "1"},
+        "test_status": {"PLACE": "orders"},
     }
 
     @pytest.fixture(autouse=True)
@@ -62,6 +65,18 @@ TESTS = """
         for number in range(int(change("TIMES", "1"))):
             httpx.post(f"{WORLD}/items", json={f"field{n}": number for n in range(9)})
 
+    def test_retried(sparrow):
+        for _ in range(int(change("TIMES", "2"))):
+            httpx.post(f"{WORLD}/items", json={"order": "12"})
+
+    def test_fewer(sparrow):
+        for number in range(int(change("TIMES", "2"))):
+            httpx.post(f"{WORLD}/items", json={"n": number})
+
+    def test_status(sparrow):
+        while not httpx.get(f"{WORLD}/{change('PLACE', 'items')}").raise_for_status():
+            pass
+
     def test_tool(sparrow):
         sparrow.tool(pay)
         for _ in range(int(change("TIMES", "1"))):
@@ -84,7 +99,7 @@ def replayed(recorded):
     """What a replay says of all tests: run once for all tests here."""
     if not _RESULTS:
         _RESULTS.append(recorded.replay())
-        _RESULTS[0].assert_outcomes(failed=8)
+        _RESULTS[0].assert_outcomes(failed=11)
     return _RESULTS[0]
 
 
@@ -93,7 +108,9 @@ def miss(replayed, name):
     text = reported(replayed)[name]
     assert len(text.splitlines()) <= 25
     title, *lines = re.sub(r"127\.0\.0\.1:\d+", "HOST", text).splitlines()
-    return title, [line for line in lines[3:] if not line.startswith(("  record", "  extend"))]
+    ways = ("  record", "  extend", "  accept", "  review")
+    first = 2 if lines[2].startswith("  where   recorded") else 3
+    return title, [line for line in lines[first:] if not line.startswith(ways)]
 
 
 def test_another_path_and_query(replayed):
@@ -174,3 +191,22 @@ def test_once_too_often(replayed, name):
         == "  the golden holds exactly this, but it was played already: this run asks for it once more"
     )
     assert not [line for line in lines if line.startswith(("    golden", "  ignore"))]
+
+
+def test_a_request_that_is_missing_is_known_by_its_place_and_body(replayed):
+    """Its address may be that of others: a retry, an item of a list."""
+    assert miss(replayed, "test_retried") == (
+        "POST HOST/items was recorded 2 times, and asked for once",
+        ["  where   recorded exchange 2, after POST HOST/items (200)", '  body    {"order": "12"}'],
+    )
+    assert miss(replayed, "test_fewer") == (
+        "POST HOST/items was recorded, and not asked for",
+        ["  where   recorded exchange 2, after POST HOST/items (200)", '  body    {"n": 1}'],
+    )
+
+
+def test_the_status_of_a_refusal_is_no_failure_of_the_tests_own(replayed):
+    """A client that raises for the status fails with the refusal alone, without a traceback."""
+    title, _ = miss(replayed, "test_status")
+    assert title == "GET HOST/orders: the golden holds no answer to this"
+    assert "HTTPStatusError" not in reported(replayed)["test_status"]

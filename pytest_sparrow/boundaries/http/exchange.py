@@ -243,8 +243,12 @@ EMPTY = Reply(status=204)
 """The reply to ignored hosts in a replay."""
 
 
+REFUSED = 418
+"""The status of the reply to a refused request."""
+
+
 def refusal(error: Exception) -> Reply:
-    """The reply to a refused request: status 418, no retry, and a body whose message SDKs show.
+    """The reply to a refused request: its status, no retry, and a body whose message SDKs show.
 
     Some SDKs would retry an exception and show only "Connection error." (measured with nine clients). The body fits the
     error shapes of OpenAI, Anthropic and Google at once.
@@ -267,7 +271,7 @@ def refusal(error: Exception) -> Reply:
         ("x-should-retry", "false"),
         ("content-length", str(len(content))),
     )
-    return Reply(status=418, headers=headers, chunks=(content,))
+    return Reply(status=REFUSED, headers=headers, chunks=(content,))
 
 
 def may_have_body(status: int) -> bool:
