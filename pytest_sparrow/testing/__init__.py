@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from pytest_sparrow.testing.codecs import CodecContract
 from pytest_sparrow.testing.frameworks import BEHAVIOURS, CHANGES, FrameworkContract
+from pytest_sparrow.testing.http import HttpContract
 
-__all__ = ["BEHAVIOURS", "CHANGES", "CodecContract", "FrameworkContract"]
+__all__ = ["BEHAVIOURS", "CHANGES", "CodecContract", "FrameworkContract", "HttpContract"]

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-import functools
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from pytest_sparrow.testing.inner import REPORTING, InnerRuns, registering, shown
 from pytest_sparrow.testing.loopback import loopback
 from pytest_sparrow.testing.provider import PLANS, chat, gemini
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_sparrow.testing.inner import Reports
     from pytest_sparrow.testing.loopback import Route
 
 _INSIDE = Path(__file__).with_name("inside")
@@ -65,18 +62,6 @@ CHANGES: dict[str, tuple[str, ...]] = {
 _RUNS = {"nested": {"delegate"}, "unheld": {"invoice"}, "switched_off": {"lookup", "refund"}}
 """The tools that run in a replay: one around an agent, one whose result nothing restores, those not recorded."""
 
-_REPORTING = """
-import json
-import os
-
-
-def pytest_runtest_logreport(report):
-    if report.when == "call" or not report.passed:
-        line = {"test": report.nodeid.rpartition("::test_")[2], "outcome": report.outcome, "text": str(report.longrepr)}
-        with open(os.environ["REPORTS"], "a") as file:
-            file.write(json.dumps(line) + "\\n")
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
@@ -117,20 +102,18 @@ class Held:
         return "runs" if self.ran.get(name) else "replayed"
 
 
-class FrameworkContract:
+class FrameworkContract(InnerRuns):
     """The tests that an adapter must pass: inherit them in a class whose name begins with ``Test``.
 
     Attributes:
         agents: a file of agent functions; what each must do stands in ``docs/testing-adapters.md``. One that is not
             there, or None, is a behaviour that the framework lacks.
         adapter: the dotted name of an adapter that no plugin registers, like ``acme_sparrow.ADAPTER``.
-        options: options of the inner pytest runs.
         routes: what answers on loopback, by path: OpenAI's chat format and Gemini's, unless you say otherwise.
     """
 
     agents: ClassVar[Path]
     adapter: ClassVar[str] = ""
-    options: ClassVar[Sequence[str]] = ()
     routes: ClassVar[Mapping[str, Route]] = {
         "v1/chat/completions": chat,
         **{f"v1beta/models/gemini-{plan}:generateContent": gemini(plan) for plan in PLANS},
@@ -145,20 +128,6 @@ class FrameworkContract:
             "GOOGLE_API_KEY": "none",
             "GOOGLE_GEMINI_BASE_URL": url,
         }
-
-    @classmethod
-    def run_pytest(cls, folder: Path, *args: str, **environ: str) -> str:
-        """Run pytest in a folder, in a process of its own; gives all that was printed."""
-        path = os.pathsep.join([str(folder), *filter(None, sys.path)])
-        done = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": path, **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        return done.stdout.decode(errors="replace")
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -214,7 +183,9 @@ def hold(contract: type[FrameworkContract], folder: Path) -> Held:
         "agents_here": contract.agents,
     }.items():
         shutil.copy(source, folder / f"{name}.py")
-    (folder / "conftest.py").write_text(_REPORTING + _registering(contract.adapter), "utf-8")
+    (folder / "conftest.py").write_text(
+        REPORTING + registering("pytest_sparrow_frameworks", *filter(None, [contract.adapter])), "utf-8"
+    )
     wanted = [f"test_it.py::test_{name}" for name in (*tests, "nothing_stays")]
     with loopback(**contract.routes) as server:
         _, recorded, _ = _run(contract, folder, "record", wanted, contract.environ(server.url))
@@ -223,12 +194,6 @@ def hold(contract: type[FrameworkContract], folder: Path) -> Held:
         contract, folder, "replay", ["test_changed.py", *wanted], contract.environ("http://127.0.0.1:9")
     )
     return Held(folder=folder, recorded=recorded, replayed=replayed, ran=ran, output=output)
-
-
-def _registering(adapter: str) -> str:
-    module, _, name = adapter.rpartition(".")
-    hook = f"\n\ndef pytest_sparrow_frameworks(config):\n    from {module} import {name}\n\n    return [{name}]\n"
-    return hook if adapter else ""
 
 
 def _change(folder: Path, main: str, changes: Sequence[str]) -> None:
@@ -247,32 +212,12 @@ def _run(
     mode: str,
     tests: Sequence[str],
     environ: Mapping[str, str],
-) -> tuple[str, dict[str, tuple[str, str]], dict[str, set[str]]]:
+) -> tuple[str, Reports, dict[str, set[str]]]:
     """What was printed, the reports by the tests' names, and the bodies that ran, likewise."""
-    reports, bodies = folder / f"{mode}.jsonl", folder / f"{mode}.ran"
-    named = {"REPORTS": str(reports), "RAN": str(bodies)}
-    output = contract.run_pytest(folder, f"--sparrow-{mode}", *contract.options, *tests, **environ, **named)
-    assert reports.exists(), output
-    lines = [json.loads(line) for line in reports.read_text("utf-8").splitlines()]
+    bodies = folder / f"{mode}.ran"
+    output, reports = contract.reported(folder, mode, tests, {**environ, "RAN": str(bodies)})
     ran: dict[str, set[str]] = {}
     for line in bodies.read_text("utf-8").splitlines() if bodies.exists() else ():
         test, _, tool = line.partition(" ")
         ran.setdefault(test, set()).add(tool)
-    return output, {line["test"]: (line["outcome"], line["text"]) for line in lines}, ran
-
-
-def shown(agents: Path, table: Mapping[str, Sequence[str]]) -> list[str]:
-    """The behaviours or changes of a table that a file of agents has a function for; nothing is imported."""
-    there = _functions(agents)
-    return [name for name, functions in table.items() if there.intersection(functions)]
-
-
-@functools.cache
-def _functions(path: Path) -> frozenset[str]:
-    found: set[str] = set()
-    for each in ast.parse(path.read_text("utf-8")).body:
-        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            found.add(each.name)
-        if isinstance(each, ast.Assign) and not isinstance(each.value, ast.Constant):
-            found.update(name.id for name in each.targets if isinstance(name, ast.Name))
-    return frozenset(found)
+    return output, {each.rpartition("::test_")[2]: said for each, said in reports.items()}, ran

@@ -11,7 +11,7 @@ from inner_runs import pytest_in
 
 from pytest_sparrow import testing
 from pytest_sparrow.testing import BEHAVIOURS, CHANGES, FrameworkContract
-from pytest_sparrow.testing.frameworks import shown
+from pytest_sparrow.testing.inner import shown
 from pytest_sparrow.testing.loopback import loopback
 
 from .results import keep, kept, table

@@ -10,7 +10,8 @@ import pytest
 from inner_runs import ONLY_SPARROW, pytest_in
 
 from pytest_sparrow.testing import FrameworkContract
-from pytest_sparrow.testing.frameworks import BEHAVIOURS, CHANGES, hold, shown
+from pytest_sparrow.testing.frameworks import BEHAVIOURS, CHANGES, hold
+from pytest_sparrow.testing.inner import shown
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "testing-adapters.md"
 FILES = dict(

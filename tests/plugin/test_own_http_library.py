@@ -23,8 +23,8 @@ HTTPX = next(library for library in http.libraries() if library.name == "httpx")
 @pytest.fixture
 def project(inner):
     """The document's files, and a test that asks nobody."""
-    for name, text in FILES.items():
-        inner.write(name, text)
+    for name in ("httpcore_sparrow.py", "conftest.py"):
+        inner.write(name, FILES[name])
     inner.write(
         "test_it.py",
         "import httpcore\n\n\ndef test_it(sparrow):\n    httpcore.request('GET', 'http://127.0.0.1:9/')\n",

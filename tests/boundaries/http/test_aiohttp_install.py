@@ -6,7 +6,6 @@ import aiohttp
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from pytest_sparrow.boundaries import http
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.testing.loopback import loopback
 
@@ -22,20 +21,6 @@ PRIVATE = [(aiohttp.StreamReader, "_wait"), (aiohttp.BaseConnector, "_release")]
 
 def _now():
     return [vars(owner)[name] for owner, name in PATCHED]
-
-
-def test_the_names_are_there():
-    """The names that the adapter needs exist; if this fails, requests of aiohttp are refused in a replay."""
-    assert all(name in vars(owner) for owner, name in PATCHED + PRIVATE)
-
-
-def test_uninstall_restores_the_very_functions():
-    """The last uninstall puts the same objects back."""
-    before = _now()
-    http.install()
-    assert not any(a is b for a, b in zip(_now(), before, strict=True))
-    http.uninstall()
-    assert all(a is b for a, b in zip(_now(), before, strict=True))
 
 
 async def _get(url):

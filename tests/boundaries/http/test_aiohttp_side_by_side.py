@@ -1,9 +1,7 @@
 """aiohttp in many tasks, two threads, two event loops; and below httpx, where a request crosses once."""
 
 import asyncio
-import contextvars
 import json
-import threading
 
 import aiohttp
 import httpx
@@ -35,32 +33,6 @@ def test_fifty_gathered_requests_get_their_own_answers():
     with loopback(echo=_echo) as server:
         both = twice(server, lambda: asyncio.run(main()))
     assert both.live == both.replayed == [str(n) for n in range(50)]
-
-
-def test_two_threads_with_loops_of_their_own_get_their_own_answers():
-    """Threads with the test's context and without any cross into the open run."""
-
-    async def main(n):
-        async with aiohttp.ClientSession() as session:
-            return await _ask(session, f"{server.url}/echo?{n}")
-
-    def ask_all():
-        got = {}
-        contexts = [contextvars.copy_context(), contextvars.Context()]
-        work = [lambda n=n: got.update({n: asyncio.run(main(n))}) for n in range(2)]
-        threads = [
-            threading.Thread(target=context.run, args=(one,))
-            for context, one in zip(contexts, work, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return got
-
-    with loopback(echo=_echo) as server:
-        both = twice(server, ask_all)
-    assert both.live == both.replayed == {0: "0", 1: "1"}
 
 
 def test_a_client_that_makes_a_session_for_each_loop_is_recorded_in_both():

@@ -148,29 +148,6 @@ def test_however_a_stream_is_read_it_reads_the_same(reader, path):
     assert both.recorded.crossings[0].complete is True
 
 
-def test_a_stream_that_the_client_leaves_early_is_incomplete():
-    """The server is still at it: what came is kept, and a replay leaves at the same place."""
-    go_on = threading.Event()
-
-    def route(call):
-        call.start(**SSE)
-        call.chunk(EVENTS[0])
-        go_on.wait(10)
-
-    with loopback(s=route) as server:
-
-        def ask():
-            with _session() as session, session.get(f"{server.url}/s", stream=True) as response:
-                return next(response.iter_lines(chunk_size=1))
-
-        both = twice(server, ask)
-        go_on.set()
-    assert both.live == both.replayed == b'data: {"n": 1}'
-    (crossing,) = both.recorded.crossings
-    assert crossing.complete is False
-    assert b'data: {"n": 1}'.decode() in str(crossing.answered["body"])
-
-
 def _uploads():
     return {
         "form": {"data": {"a": "1", "b": ["x", "y"]}},
@@ -261,28 +238,3 @@ def test_a_miss_raises_for_status_and_says_what_it_is():
         missed.raise_for_status()
     assert "the golden holds no answer" in missed.json()["error"]["message"]
     assert len(run.misses) == 1
-
-
-def test_two_sessions_in_two_threads_get_their_own_answers():
-    """Each its own."""
-    with loopback(echo=lambda call: call.answer(call.body)) as server:
-
-        def ask():
-            got = {}
-
-            def work(name):
-                with _session() as session:
-                    for number in range(5):
-                        said = f"{name}{number}"
-                        got[said] = session.post(f"{server.url}/echo", data=said).text
-
-            threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            return got
-
-        both = twice(server, ask)
-    assert both.live == both.replayed
-    assert all(said == got for said, got in both.replayed.items())

@@ -203,52 +203,6 @@ def test_chunks_are_replayed_an_event_at_a_time():
     assert both.recorded.crossings[0].complete is True
 
 
-def test_the_first_chunk_arrives_while_the_server_is_still_at_it():
-    """Recording never buffers: the server sends the second event only after the client has the first."""
-    has_first = threading.Event()
-
-    def route(call):
-        call.start(**SSE)
-        call.chunk(EVENTS[0])
-        assert has_first.wait(10)
-        call.chunk(EVENTS[1])
-        call.end()
-
-    with loopback(s=route) as server, window(FakeRun()) as run, urllib3.PoolManager() as pools:
-        response = pools.request("GET", f"{server.url}/s", preload_content=False)
-        got = []
-        for chunk in response.stream():
-            got.append(chunk)
-            has_first.set()
-    assert got == EVENTS[:2]
-    assert run.crossings[0].answered["body"] == {"sse": ['data: {"n": 1}', 'data: {"n": 2}']}
-
-
-def test_a_client_that_leaves_early_leaves_an_incomplete_record():
-    """What came is kept, complete is False; closing the response settles."""
-    go_on = threading.Event()
-
-    def route(call):
-        call.start(**SSE)
-        call.chunk(EVENTS[0])
-        go_on.wait(10)
-
-    with loopback(s=route) as server:
-
-        def ask():
-            with urllib3.PoolManager() as pools:
-                response = pools.request("GET", f"{server.url}/s", preload_content=False)
-                first = next(response.stream())
-                response.close()
-                return first
-
-        both = twice(server, ask)
-        go_on.set()
-    assert both.live == both.replayed == EVENTS[0]
-    assert both.recorded.crossings[0].answered["body"] == {"sse": ['data: {"n": 1}']}
-    assert both.recorded.crossings[0].complete is False
-
-
 @pytest.mark.parametrize("in_a_cycle", [False, True])
 def test_the_garbage_collector_settles_nothing(in_a_cycle):
     """Garbage may be collected while a journal is written; what the collector closes is settled when the run ends."""

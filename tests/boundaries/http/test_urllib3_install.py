@@ -24,17 +24,6 @@ def test_the_private_names_are_still_there():
         assert pool._make_request is urllib3.HTTPConnectionPool._make_request
 
 
-def test_uninstall_restores_the_very_functions():
-    """Only while installed is anything replaced; the last uninstall puts the same objects back."""
-    before = _now()
-    http.install()
-    http.install()
-    assert not any(a is b for a, b in zip(_now(), before, strict=True))
-    http.uninstall()
-    http.uninstall()
-    assert all(a is b for a, b in zip(_now(), before, strict=True))
-
-
 class _InProcess(requests.adapters.BaseAdapter):
     """As requests-mock, responses and WSGI adapters do: an answer that no connection gave."""
 

@@ -188,6 +188,7 @@ class _Request(Adapter):
         )
         self._sent = False
         self._live: LiveRequest | None = None
+        self._of_answer: Exception | None = None
         self._error: Exception | None = None
 
     def cross(self) -> None:
@@ -228,8 +229,9 @@ class _Request(Adapter):
         return self._send_to(ServedSocket(reply.status or 0, reply.headers, tee, has_body=has_body))
 
     def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002
-        if self._error is not error:
+        if self._of_answer is not error:
             raise error
+        self._error = error
         return self._send_to(ServedSocket(0, (), Tee((), None, failure_while_reading), has_body=False))
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:  # noqa: ARG002
@@ -248,8 +250,9 @@ class _Request(Adapter):
 
     def error(self, request: Any, failure: TransportFailure) -> Exception:  # noqa: ARG002
         error = error_of(failure)
+        # Of an answer's body, too, which raises the error by itself.
         if failure.type in _OF_ANSWERS:
-            self._error = error
+            self._of_answer = error
         return error
 
     def read_timeout(self, request: Any) -> float | None:  # noqa: ARG002
