@@ -175,9 +175,9 @@ def _libraries(folder: Path) -> Iterator[_Line]:
         version = _version(package)
         if version is not None and package not in adapted:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")
-    yield from _installed(_REFUSED, "note")
     captured = {library.package for library in http.libraries()}
-    yield from _installed({name: text for name, text in _UNCAPTURED.items() if name not in captured}, "note")
+    others = {**_REFUSED, **_UNCAPTURED}
+    yield from _installed({name: text for name, text in others.items() if name not in captured}, "note")
 
 
 def _frameworks() -> Iterator[_Line]:

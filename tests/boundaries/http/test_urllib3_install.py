@@ -69,15 +69,24 @@ def test_those_who_patch_urllib3_themselves_keep_their_patch(monkeypatch):
 
 
 def test_a_urllib3_without_the_private_name_is_left_alone():
-    """A version that we don't know isn't half patched: nothing is, and the guard refuses what it connects to."""
+    """A version that we don't know isn't half patched: nothing is, and the guard refuses what it connects to.
+
+    Nor is urllib3-future, which has all but http.client's connections.
+    """
     fresh_python(
         """
         import urllib3
-        del urllib3.HTTPConnectionPool._make_request
         from pytest_sparrow.boundaries import http
         before = vars(urllib3.HTTPSConnectionPool)["_prepare_proxy"]
+        for owner, name in (urllib3.connection, "_HTTPConnection"), (urllib3.HTTPConnectionPool, "_make_request"):
+            there = vars(owner)[name]
+            delattr(owner, name)
+            http.install()
+            assert vars(urllib3.HTTPSConnectionPool)["_prepare_proxy"] is before
+            http.uninstall()
+            setattr(owner, name, there)
         http.install()
-        assert vars(urllib3.HTTPSConnectionPool)["_prepare_proxy"] is before
+        assert vars(urllib3.HTTPSConnectionPool)["_prepare_proxy"] is not before
         print("fine")
         """
     )

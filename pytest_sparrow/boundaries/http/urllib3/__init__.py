@@ -32,6 +32,8 @@ LIBRARY = Library(
         "connectionpool.HTTPConnectionPool._make_request",
         "connectionpool.HTTPSConnectionPool._prepare_proxy",
         "exceptions",
+        # urllib3-future, which niquests brings, takes urllib3's name, and has connections of its own.
+        "connection._HTTPConnection",
     ),
     errors={
         TransportErrorName.CONNECT_TIMEOUT: "ConnectTimeoutError",
