@@ -85,7 +85,6 @@ _NOT_COMPARED = {
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
     "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
     "vast": "{name} may change {what}, which (with the rest) holds more than 10,000 values: not recorded",
-    "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
     "file": "{name} writes files in {what}: a replay writes those in the test's temporary folders only, up to 1 MiB",
     "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
     "server": "the server at {name} in this process speaks a model's format and asks others while it serves: taken for "

@@ -111,6 +111,11 @@ class Watched:
                 self.too_large.append(name)
         self._hold(variables, [MOST_OUTSIDE])
 
+    @property
+    def size(self) -> int:
+        """How many containers were found at the last look."""
+        return len(self._held)
+
     def changes(self) -> dict[str, Json]:
         """What has changed since the last look, by the names of the objects; changes without a form are in `left_out`.
 

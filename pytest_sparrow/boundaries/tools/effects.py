@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import UserDict, UserList
 from types import SimpleNamespace
@@ -42,33 +43,80 @@ def is_open(kind: type) -> bool:
     return is_users_class(kind) or is_data(kind) or kind in _CARRIERS
 
 
+_looking = threading.RLock()
+"""Held while a call's objects are looked at: a call of another thread may look at them, too."""
+
+_MOST_STEPPED = 1_000
+"""Containers of a call that are looked at whenever the call waits; those of a call with more only at its end."""
+
+
 class LiveEffects:
-    """What one live call changes."""
+    """What one live call changes.
+
+    Where the call waits, others run: what they change meanwhile is not the call's. Enter the object (``with effects:``)
+    around each step of a coroutine.
+
+    Attributes:
+        waits: whether others run.
+    """
 
     def __init__(self, run: OpenRun, tool: str, watched: Watched) -> None:
         self._run = run
         self.tool = tool
         self.watched = watched
+        self.waits = False
+        self._first: Json = None
+        self._parts: list[Json] = []
         self._files: set[str] = set()
         self._items: dict[str, dict[str, Json]] = {"changed_before": {}, "items_same_as": {}}
 
     @classmethod
     def begin(cls, run: OpenRun, tool: str, roots: Callable[[], Mapping[str, Any]]) -> LiveEffects:
         """Look at the objects before the call."""
-        watched = Watched(roots(), is_open)
-        try:
-            watched.begin()
-        except TooManyValues:
-            run.not_compared("large", tool, "")
-            watched = Watched({}, is_open)
-        for name in watched.too_large:
-            run.not_compared("vast", tool, name)
-        for other in _calls_under_way():
-            if other.watched.shares(watched) and other.watched.changes():
-                run.not_compared("shared", tool, other.tool)
-        effects = cls(run, tool, watched)
+        effects = cls(run, tool, Watched(roots(), is_open))
+        with _looking:
+            effects._look()
+            for name in effects.watched.too_large:
+                run.not_compared("vast", tool, name)
+            for other in _calls_under_way():
+                if not other.waits and other.watched.shares(effects.watched):
+                    other.note_part()  # what it has changed before this call began
         _under_way.add(weakref.ref(effects, _under_way.discard))
         return effects
+
+    def _look(self) -> None:
+        try:
+            self.watched.begin()
+        except TooManyValues:
+            self._run.not_compared("large", self.tool, "")
+            self.watched = Watched({}, is_open)
+
+    def resumed(self) -> None:
+        """Look again: what has changed while the call waited is not its own."""
+        if self.waits:
+            self.waits = False
+            with _looking:
+                self._look()
+
+    def __enter__(self) -> None:
+        self.resumed()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self.watched.size <= _MOST_STEPPED:  # else the coroutine has ended
+            with _looking:
+                self.note_part()
+                self.waits = True
+
+    def note_part(self) -> None:
+        """Note what has changed so far, apart from what will change."""
+        changed = self._changed()
+        if changed and self._first is None and not self._parts:
+            self._first = changed
+        elif changed:
+            self._parts.append(changed)
+        self._first = self._first or {}
+        if changed:
+            self._look()
 
     def path_of(self, value: Any) -> Path | None:
         """The way to an object of the caller's that the call gives back; None for any other value."""
@@ -76,26 +124,38 @@ class LiveEffects:
 
     def item(self, number: int, same: Path | None) -> None:
         """Note what has changed before an item of a generator, and which object of the caller's it is."""
-        changed = self._changed()
+        with _looking:
+            changed = self._all_changed()
+            self.waits = True
         if changed:
             self._items["changed_before"][str(number)] = changed
-            self.watched.begin()
         if same:
             self._items["items_same_as"][str(number)] = same
 
     def end(self) -> dict[str, Json]:
         """What the answer says of the changes."""
         _under_way.discard(weakref.ref(self))
-        changed = self._changed()
-        self.watched.roots = {}
+        with _looking:
+            changed = self._all_changed()
+            self.watched.roots = {}
         found = {key: noted for key, noted in self._items.items() if noted}
         if self._files:
             found["files"] = written(self._files, self._run, self.tool)
-        return {key: noted for key, noted in {"changed": changed, **found}.items() if noted}
+        return {
+            key: noted
+            for key, noted in {"changed_first": self._first, "changed": changed, **found}.items()
+            if noted
+        }
 
     def wrote(self, paths: Iterable[str]) -> None:
         """Note files that the call may have changed."""
         self._files.update(paths)
+
+    def _all_changed(self) -> Json:
+        """The changes since the last item: one, or several that were made one after the other."""
+        last = {} if self.waits else self._changed()
+        parts, self._parts = [*self._parts, *([last] if last else [])], []
+        return parts if len(parts) > 1 else next(iter(parts), {})
 
     def _changed(self) -> dict[str, Json]:
         changed = self.watched.changes()
@@ -136,6 +196,10 @@ class ReplayedEffects:
         self._answered = answered
         self.watched = Watched(roots(), is_open)
 
+    def first(self) -> None:
+        """Make the changes that the recorded call made before others could run."""
+        self._apply(self._answered.get("changed_first"))
+
     def before(self, number: int) -> Any:
         """Make the changes before an item; returns the object of the caller's that the item is, or `NOTHING`."""
         self._apply(self._answered.get("changed_before", {}).get(str(number)))
@@ -153,9 +217,9 @@ class ReplayedEffects:
         return self._object(self._answered.get("same_as"))
 
     def _apply(self, changes: Json) -> None:
-        if changes:
+        for change in changes if isinstance(changes, list) else [changes] if changes else []:
             try:
-                self.watched.apply(changes)
+                self.watched.apply(change)
             except DoesNotFit as error:
                 self._run.not_compared("unchanged", self.tool, str(error))
 
@@ -174,5 +238,5 @@ def is_callers(path: Json) -> bool:
     return bool(path) and path[0] != OUTSIDE
 
 
-NOTED = ("changed", "changed_before", "same_as", "items_same_as", "files")
+NOTED = ("changed_first", "changed", "changed_before", "same_as", "items_same_as", "files")
 """The keys of an answer that say what the call changed."""

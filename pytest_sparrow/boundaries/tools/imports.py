@@ -39,7 +39,7 @@ def modules_named(answered: Json) -> set[str]:
     """The modules of the classes that a recorded answer names."""
     found: set[str] = set()
     if isinstance(answered, dict):
-        for place in ("types", "changed", "changed_before", "raised"):
+        for place in ("types", "changed_first", "changed", "changed_before", "raised"):
             if place in answered:
                 _collect({place: answered[place]}, found)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -66,7 +67,13 @@ class LiveCall:
         self._answering: answering | None = None
         self._effects = None if roots is None else LiveEffects.begin(run, function.name, roots)
 
+    def steps(self) -> contextlib.AbstractContextManager[None]:
+        """Enter it around each step of a coroutine: where it waits, others run."""
+        return contextlib.nullcontext() if self._effects is None else self._effects
+
     def __enter__(self) -> None:
+        if self._effects is not None:
+            self._effects.resumed()
         self._modules = self._modules or len(sys.modules)
         self._answering = answering(self._crossing)
         self._answering.__enter__()

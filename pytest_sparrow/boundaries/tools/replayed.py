@@ -55,6 +55,8 @@ class ReplayedCall:
         self._roots = roots
         self._read = 0  # items that the agent has got
         self._read_types: dict[str, NotesAt] = {}
+        if "changed_first" in half and not crossing.checked:
+            ReplayedEffects(run, function.name, roots, half).first()
 
     @property
     def checked(self) -> bool:

@@ -58,7 +58,7 @@ class Steps:
     async def __anext__(self) -> Any:
         try:
             with self._inside:
-                item = await (stepped(self._step()) if self._call else self._step())
+                item = await (stepped(self._step(), self._call.steps()) if self._call else self._step())
         except StopAsyncIteration:
             self._ended(None)
             raise

@@ -207,7 +207,7 @@ async def _replayed_later(call: ReplayedCall) -> Any:
 
 async def _awaited(given: Awaitable[Any], call: LiveCall) -> Any:
     with call:
-        value = await stepped(given)
+        value = await stepped(given, call.steps())
     call.returned(value)
     return value
 

@@ -17,6 +17,7 @@ import random
 import secrets
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +28,7 @@ from pytest_sparrow.run.answering import is_answering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from pytest_sparrow.exchange import Json
@@ -119,18 +121,24 @@ class isolated:  # noqa: N801 - used like a function: ``with isolated():``
             self._state.leave()
 
 
-async def stepped(awaitable: Awaitable[Any]) -> Any:
-    """Await code of the world; the agent's tasks that run while that code waits draw from the agent's state."""
-    if _isolated_state is None or not hasattr(awaitable, "__await__"):
+async def stepped(awaitable: Awaitable[Any], around: AbstractContextManager[None] | None = None) -> Any:
+    """Await code of the world; the agent's tasks that run while that code waits draw from the agent's state.
+
+    Args:
+        awaitable: the code.
+        around: entered around each of its steps.
+    """
+    if (_isolated_state is None and around is None) or not hasattr(awaitable, "__await__"):
         return await awaitable
-    return await _Stepped(awaitable)
+    return await _Stepped(awaitable, nullcontext() if around is None else around)
 
 
 class _Stepped:
-    __slots__ = ("_awaitable",)
+    __slots__ = ("_around", "_awaitable")
 
-    def __init__(self, awaitable: Awaitable[Any]) -> None:
+    def __init__(self, awaitable: Awaitable[Any], around: AbstractContextManager[None]) -> None:
         self._awaitable = awaitable
+        self._around = around
 
     def __await__(self) -> Generator[Any, Any, Any]:
         # What "yield from" does (PEP 380), with every step isolated.
@@ -138,7 +146,7 @@ class _Stepped:
         resume: Callable[[], Any] = functools.partial(next, steps)
         while True:
             try:
-                with isolated():
+                with isolated(), self._around:
                     given = resume()
             except StopIteration as end:
                 return end.value

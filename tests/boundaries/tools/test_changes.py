@@ -258,7 +258,7 @@ def test_every_kind_of_call_changes_what_it_is_given(monkeypatch):
 
 
 def test_calls_side_by_side_say_each_change_once():
-    """Two calls that share a list: what one has said the other does not say again. A later call's start is named."""
+    """Two calls that share a list, and an agent that fills it, too: each says what it changed itself, where it did."""
 
     def agent(pause):
         log = []
@@ -282,17 +282,29 @@ def test_calls_side_by_side_say_each_change_once():
     with opened(recorded):
         assert sorted(agent(0)) == sorted(live)
 
-    async def early(log):
-        log.append(1)
+    async def early(log, who):
+        log.append(who)
         await asyncio.sleep(0)
+        log.append(f"{who} again")
 
     async def overlapping():
         log = []
-        await asyncio.gather(_tool(early)(log), _tool(early)(log))
 
-    with opened() as run:
-        asyncio.run(overlapping())
-    assert run.uncompared == [("shared", "t", "t")]
+        async def mine():
+            log.append("mine")
+            await asyncio.sleep(0)
+            log.append("mine again")
+
+        tool = _tool(early, ignore=("log",))
+        await asyncio.gather(tool(log, "a"), mine(), tool(log, "b"))
+        return log
+
+    with opened() as recorded:
+        live = asyncio.run(overlapping())
+    assert [kept.answered["changed_first"]["log"]["items"] for kept in recorded.kept] == [["a"], ["b"]]
+    assert [kept.answered["changed"]["log"]["items"] for kept in recorded.kept] == [["a again"], ["b again"]]
+    with opened(recorded):
+        assert sorted(asyncio.run(overlapping())) == sorted(live)
 
 
 def test_what_cannot_be_changed_again_is_named():
@@ -310,7 +322,7 @@ def test_what_cannot_be_changed_again_is_named():
     ((case, name, what),) = run.uncompared
     assert (case, name) == ("unchanged", "t")
     assert "'log'" in what
-    for case in ("changed", "unchanged", "large", "shared"):
+    for case in ("changed", "unchanged", "large", "vast"):
         finding = Finding(kind=Kind.NOT_COMPARED, case=case, detail={"name": "t", "what": "x"})
         assert title(finding).startswith("t ")
 
