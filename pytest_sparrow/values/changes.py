@@ -9,13 +9,14 @@ that its JSON does not show.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import UserDict, UserList, deque
 from collections.abc import Mapping
 from enum import Enum
 from inspect import Parameter
 from io import BytesIO, StringIO
+from itertools import count
 from operator import is_
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.errors import NotRecordable
@@ -365,6 +366,15 @@ def _by_variable(change: dict[str, Json]) -> Iterator[dict[str, Json]]:
     yield {key: value for key, value in change.items() if key != "within"}
 
 
+CARRIERS = (SimpleNamespace, UserDict, UserList)
+"""Classes of Python's own whose objects' attributes are looked at."""
+
+
+def is_data(value: Any) -> bool:
+    """Whether a value holds data that changes, of a type that every program has."""
+    return issubclass(type(value), dict | list | tuple | deque) or _is_whole(value)
+
+
 def is_changeable(value: Any) -> bool:
     """Whether something within a value might change; settles most arguments at once."""
     return type(value) not in _LEAVES and value is not Parameter.empty
@@ -383,15 +393,23 @@ def _spelled(place: Place) -> str:
 
 def _is_whole(value: Any) -> bool:
     """Whether a value is recorded as a whole where it changes."""
-    return isinstance(value, set | bytearray | BytesIO | StringIO) or (
-        tables.is_table(value) and hasattr(value, "tobytes")
+    kind = type(value)
+    return (
+        issubclass(kind, set | bytearray | BytesIO | StringIO | count)
+        or (kind.__module__, kind.__name__) in _EVENTS
+        or (tables.is_table(value) and hasattr(value, "tobytes"))
     )
+
+
+_EVENTS = {("threading", "Event"), ("asyncio.locks", "Event")}
 
 
 def _weight(value: Any) -> int:
     """How many values a whole counts for: it is copied."""
     if isinstance(value, set):
         return len(value)
+    if isinstance(value, count) or hasattr(value, "is_set"):
+        return 1
     if isinstance(value, BytesIO | StringIO):
         return (
             0 if value.closed else len(value.getvalue()) // _BYTES
@@ -400,7 +418,14 @@ def _weight(value: Any) -> int:
 
 
 def _whole(value: Any) -> Any:
-    """A copy of a value that changes as a whole; of a buffer its content and how far it was read or written."""
+    """A copy of a value that changes as a whole; of a buffer its content and how far it was read or written.
+
+    Of a counter its text, of an event whether it is set.
+    """
+    if isinstance(value, count):
+        return repr(value)
+    if hasattr(value, "is_set"):
+        return value.is_set()
     if isinstance(value, BytesIO | StringIO):
         return None if value.closed else {"content": value.getvalue(), "at": value.tell()}
     return value.copy()
@@ -470,6 +495,10 @@ def _store_of(stores: list[Any], key: Any, *, new: bool = False) -> tuple[Any, A
 def _refill(value: Any, new: Any) -> None:
     if isinstance(value, BytesIO | StringIO):
         return _rewrite(value, new)
+    if isinstance(value, count):
+        return _advance(value, new)
+    if hasattr(value, "is_set"):
+        return value.set() if new else value.clear()  # type: ignore[no-any-return]
     if type(value) is not type(new):
         raise TypeError(f"{type(value).__qualname__} became {type(new).__qualname__}")
     if isinstance(value, set):
@@ -480,6 +509,14 @@ def _refill(value: Any, new: Any) -> None:
     else:
         value[...] = new
     return None
+
+
+def _advance(numbers: Any, to: str) -> None:
+    for _ in range(_MOST):
+        if repr(numbers) == to:
+            return
+        next(numbers)
+    raise ValueError(f"{numbers} does not come to {to}")
 
 
 def _rewrite(buffer: Any, new: dict[str, Any] | None) -> None:

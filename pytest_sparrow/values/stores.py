@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from contextvars import ContextVar
 from inspect import getattr_static
 from typing import Any, NamedTuple
 
@@ -16,8 +17,8 @@ class Variable(NamedTuple):
     """A variable outside of a function.
 
     Attributes:
-        place: the function's cell, or the dict of a module.
-        name: its name in the module.
+        place: a function's cell, the dict of a module or function, or a context variable.
+        name: its name in the dict.
         binds: whether code of the user's binds it anew (``nonlocal``, ``global``).
     """
 
@@ -26,8 +27,26 @@ class Variable(NamedTuple):
     binds: bool
 
     def value(self) -> Any:
-        """What it holds now; raises ValueError or KeyError where it holds nothing."""
-        return self.place[self.name] if isinstance(self.place, dict) else self.place.cell_contents
+        """What it holds now; raises ValueError or LookupError where it holds nothing."""
+        if isinstance(self.place, dict):
+            return self.place[self.name]
+        return self.place.get() if isinstance(self.place, ContextVar) else self.place.cell_contents
+
+    def bind(self, value: Any) -> None:
+        """Bind it anew."""
+        if isinstance(self.place, dict):
+            self.place[self.name] = value
+        elif isinstance(self.place, ContextVar):
+            self.place.set(value)
+        else:
+            self.place.cell_contents = value
+
+    def unbind(self) -> None:
+        """Let it hold nothing."""
+        if isinstance(self.place, dict):
+            del self.place[self.name]
+        else:
+            del self.place.cell_contents
 
 
 class Variables:
@@ -48,27 +67,19 @@ class VariableStore(dict[str, Any]):
         super().__init__()
         self._found = found
         for name, variable in found.items():
-            with suppress(KeyError, ValueError):
+            with suppress(LookupError, ValueError):
                 super().__setitem__(name, variable.value())
 
     def __setitem__(self, name: str, value: Any) -> None:
-        place = self._bound(name)
-        if isinstance(place, dict):
-            place[self._found[name].name] = value
-        else:
-            place.cell_contents = value
+        self._bound(name).bind(value)
 
     def __delitem__(self, name: str) -> None:
-        place = self._bound(name)
-        if isinstance(place, dict):
-            del place[self._found[name].name]
-        else:
-            del place.cell_contents
+        self._bound(name).unbind()
 
-    def _bound(self, name: str) -> Any:
+    def _bound(self, name: str) -> Variable:
         if not self._found[name].binds:
             raise KeyError(name)
-        return self._found[name].place
+        return self._found[name]
 
 
 class ClassStore(dict[str, Any]):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import UserDict, UserList
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watch_files
 from pytest_sparrow.boundaries.tools.files import EVENTS, paths_of, write_again, written
 from pytest_sparrow.run.users_code import is_users_class
-from pytest_sparrow.values.changes import TooManyValues, Watched, is_changeable
+from pytest_sparrow.values.changes import CARRIERS, TooManyValues, Watched, is_changeable
 from pytest_sparrow.values.kinds import is_data
 from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.stores import OUTSIDE
@@ -31,16 +29,13 @@ NOTHING: Any = object()
 _under_way: set[weakref.ref[LiveEffects]] = set()
 
 
-_CARRIERS = (SimpleNamespace, UserDict, UserList)
-
-
 def _calls_under_way() -> list[LiveEffects]:
     return [call for found in tuple(_under_way) if (call := found()) is not None]
 
 
 def is_open(kind: type) -> bool:
     """Whether the attributes of a class's objects are looked at: they are the user's, or data."""
-    return is_users_class(kind) or is_data(kind) or kind in _CARRIERS
+    return is_users_class(kind) or is_data(kind) or kind in CARRIERS
 
 
 _looking = threading.RLock()

@@ -8,17 +8,15 @@ from __future__ import annotations
 import contextlib
 import dis
 import functools
-from collections import UserDict, UserList, deque
+from contextvars import ContextVar
 from enum import Enum
-from io import BytesIO, StringIO
-from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_sparrow.boundaries.tools.imports import with_inner
 from pytest_sparrow.boundaries.tools.target import real_of
 from pytest_sparrow.run.users_code import is_users_class, is_users_file
-from pytest_sparrow.values import tables
-from pytest_sparrow.values.changes import is_changeable
+from pytest_sparrow.values.changes import CARRIERS, is_changeable, is_data
 from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.stores import OUTSIDE, Variable, Variables
 
@@ -28,7 +26,6 @@ _MOST = 200
 _MOST_IN_TABLES = 50
 """Items of a list or dict among which functions are looked for."""
 
-_DATA = (dict, list, tuple, set, deque, bytearray, BytesIO, StringIO, SimpleNamespace, UserDict, UserList)
 _LEADING = (FunctionType, MethodType, functools.partial, staticmethod, classmethod, property)
 """What leads to a function."""
 
@@ -74,10 +71,16 @@ def closure_of(fn: Any) -> dict[str, Any]:
 
 
 class _Names(NamedTuple):
-    """What the code of a function names that stands outside of it."""
+    """What the code of a function names.
+
+    Attributes:
+        globals: names of its module.
+        attributes: by the name before the point, the names behind it.
+        bound: names that it binds.
+    """
 
     globals: tuple[str, ...]
-    attributes: frozenset[str]
+    attributes: dict[str, dict[str, None]]
     bound: frozenset[str]
 
 
@@ -88,16 +91,20 @@ _BINDING = frozenset(f"{how}_{what}" for how in ("STORE", "DELETE") for what in 
 @functools.lru_cache(maxsize=1024)
 def _names(code: CodeType) -> _Names:
     found: dict[str, None] = {}
-    attributes, bound = set(), set()
+    attributes: dict[str, dict[str, None]] = {}
+    bound = set()
     for inner in with_inner(code):
+        before: Any = None
         for instruction in dis.get_instructions(inner):
-            if instruction.opname in _GLOBAL:
-                found[instruction.argval] = None
-            elif instruction.opname.endswith(("_ATTR", "_METHOD")):
-                attributes.add(instruction.argval)
-            if instruction.opname in _BINDING:
-                bound.add(instruction.argval)
-    return _Names(tuple(found), frozenset(attributes), frozenset(bound))
+            operation, name = instruction.opname, instruction.argval
+            if operation in _GLOBAL:
+                found[name] = None
+            elif operation.endswith(("_ATTR", "_METHOD")) and isinstance(before, str):
+                attributes.setdefault(before, {})[name] = None
+            if operation in _BINDING:
+                bound.add(name)
+            before = before if operation == "COPY" else name  # it stands before "f.calls += 1"
+    return _Names(tuple(found), attributes, frozenset(bound))
 
 
 class _Reached:
@@ -149,43 +156,51 @@ class _Reached:
         self._space = self._space or space
         owner = "" if is_own else f"{function.__name__}."
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            self._take(Variable(cell, name, name in names.bound), owner + name)
+            self._take(Variable(cell, name, name in names.bound), owner + name, names)
         module = "" if space is self._space else str(space.get("__name__")).rpartition(".")[2] + "."
         for name in names.globals:
-            value: Any = space.get(name)
-            if issubclass(type(value), ModuleType):
-                self._follow_module(value, name, names)
-            elif name in space or name in names.bound:
-                self._take(Variable(space, name, name in names.bound), module + name)
+            if name in space or name in names.bound:
+                self._take(Variable(space, name, name in names.bound), module + name, names)
+        if not is_own:  # those of the tool itself are its arguments
+            self._take_defaults(function)
 
     def _follow_module(self, module: ModuleType, name: str, names: _Names) -> None:
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and is_users_file(file):
-            space = vars(module)
-            for each in sorted(names.attributes & space.keys()):
-                self._take(Variable(space, each, each in names.bound), f"{name}.{each}")
+            self._take_attributes(vars(module), name, names)
 
-    def _take(self, variable: Variable, shown: str) -> None:
+    def _take_defaults(self, function: FunctionType) -> None:
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            if is_changeable(value) and _is_watched(value):
+                self._note(Variable({"": value}, "", binds=False), f"{function.__name__}()", id(value))
+
+    def _take_attributes(self, space: dict[str, Any], shown: str, names: _Names) -> None:
+        for name in names.attributes.get(shown.rpartition(".")[2], ()):
+            if name in space or name in names.bound:
+                self._take(Variable(space, name, name in names.bound), f"{shown}.{name}", names)
+
+    def _take(self, variable: Variable, shown: str, names: _Names) -> None:
         """Note a variable that may change, and follow what it leads to."""
         try:
             value = variable.value()
-        except (KeyError, ValueError):  # it holds nothing yet
+        except (LookupError, ValueError):  # it holds nothing yet
             value = None
         kind = type(value)
         if issubclass(kind, type):
             if is_users_class(value):
                 self._waiting.append(value)
             return
+        if issubclass(kind, ModuleType):
+            self._follow_module(value, shown, names)
+            return
+        if kind is ContextVar:
+            variable = Variable(value, "", binds=True)
+        elif kind is FunctionType:
+            self._take_attributes(vars(value), shown, names)
         if variable.binds or (is_changeable(value) and _is_watched(value)):
             self._note(variable, shown, id(variable.place))
-        if not is_changeable(value):
-            return
-        if issubclass(kind, dict | list | tuple):
-            if len(value) <= _MOST_IN_TABLES:
-                items = list(value.values() if issubclass(kind, dict) else value)
-                self._waiting += [each for each in items if type(each) in _LEADING]
-        elif not issubclass(kind, _DATA):
-            self._waiting.append(value)
+        if is_changeable(value):
+            self._waiting += _leading_in(value)
 
     def _note(self, variable: Variable, shown: str, place: int) -> None:
         known = self._shown.get((place, variable.name))
@@ -200,6 +215,18 @@ class _Reached:
         self.found[shown] = variable
 
 
+def _leading_in(value: Any) -> list[Any]:
+    """What may lead to functions: the functions in a short table, or an object itself."""
+    kind = type(value)
+    if not issubclass(kind, dict | list | tuple):
+        return [] if is_data(value) else [value]
+    if len(value) > _MOST_IN_TABLES:
+        return []
+    return [
+        each for each in list(value.values() if issubclass(kind, dict) else value) if type(each) in _LEADING
+    ]
+
+
 def _own_attributes(value: Any) -> dict[str, Any]:
     """The attributes of an object, without what a proxy does when it is asked."""
     try:
@@ -212,6 +239,4 @@ def _own_attributes(value: Any) -> dict[str, Any]:
 def _is_watched(value: Any) -> bool:
     """Whether what a value holds is looked at: data of Python's own types, and objects of the user's classes."""
     kind = type(value)
-    if issubclass(kind, _DATA):
-        return True
-    return tables.is_table(value) or (is_users_class(kind) and not issubclass(kind, Enum))
+    return is_data(value) or kind in CARRIERS or (is_users_class(kind) and not issubclass(kind, Enum))

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import inspect
-import sys
 from collections import deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -114,9 +113,12 @@ def _closure_json(fn: Any, ignore: Collection[str]) -> tuple[dict[str, Json], li
         name = shown.rpartition(".")[2]
         if shown in ignore or field_rule(name) is not None:
             continue  # a machine without the secret has another value
-        if is_plain(name, value):
+        if is_plain(name, value) or _is_plain_tuple(name, value):
             found[shown] = plain_json(name, value)
-        elif is_users_class(type(value)) and not _is_test_case(value):
+        elif isinstance(value, type):
+            if is_users_class(value):
+                found[shown] = {"class": value.__qualname__}
+        elif is_users_class(type(value)) and not _is_test(value):
             on = receiver_json(value)
             if on.identified:
                 found[shown] = on.json
@@ -126,10 +128,15 @@ def _closure_json(fn: Any, ignore: Collection[str]) -> tuple[dict[str, Json], li
     return found, left_out
 
 
-def _is_test_case(value: Any) -> bool:
-    """Whether an object is the test that runs: what it keeps is unittest's affair."""
-    case = sys.modules.get("unittest.case")
-    return case is not None and isinstance(value, case.TestCase)
+def _is_plain_tuple(name: str, value: Any) -> bool:
+    return isinstance(value, tuple | frozenset) and all(
+        is_plain(name, item) or _is_plain_tuple(name, item) for item in value
+    )
+
+
+def _is_test(value: Any) -> bool:
+    """Whether an object seems to be the one whose test runs: what it keeps is chosen for no tool."""
+    return type(value).__name__.startswith("Test") or hasattr(value, "_testMethodName")
 
 
 def receiver_json(receiver: Any) -> Receiver:
