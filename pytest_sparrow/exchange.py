@@ -73,8 +73,9 @@ class Exchange:
         ``{"raised": {"type", "module", "message", "args"?, "attributes"?}}`` (after the values yielded before, if
         any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function
         gave something to await; ``"types": {"returned"?, "yielded"?}`` of values that neither JSON nor an annotation
-        restores; ``"changed"``, ``"changed_before"`` (an item), ``"same_as"`` and ``"items_same_as"``: what the call
-        changed in place, ``"files"`` that it wrote, and which of the caller's own objects came back.
+        restores; ``"changed"``, ``"changed_first"`` (before it waited), ``"changed_before"`` (an item), ``"same_as"``
+        and ``"items_same_as"``: what the call changed in place, ``"files"`` that it wrote, and which of the caller's
+        own objects came back.
     ``call``
         asked ``{"name", "args": [value, …], "kwargs": {name: value}, "types"?: {path: name}}``; answered as for
         ``tool``.

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from boundaries.tools.fake_run import opened
+from boundaries.tools.fake_run import Witness, opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
 from pytest_sparrow.boundaries.tools.wrappers import call
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence, UsageError
@@ -35,7 +35,7 @@ def test_a_function_is_called_once():
 
 def test_an_async_function_gives_a_coroutine():
     """An async function's call is awaited like the function itself, and a generator's is iterated."""
-    ran = []
+    ran = Witness()
 
     async def rate(base: str) -> Decimal:
         ran.append(base)
@@ -51,9 +51,10 @@ def test_an_async_function_gives_a_coroutine():
 
     with opened() as recorded:
         live = asyncio.run(agent(recorded))
+    assert ran.taken() == ["EUR", "USD", "CHF"]
     with opened(recorded) as run:
         assert repr(asyncio.run(agent(run))) == repr(live)
-    assert ran == ["EUR", "USD", "CHF"]
+    assert ran.taken() == []
 
 
 def test_a_miss_and_an_error_reach_the_agent():

@@ -76,6 +76,36 @@ TESTS = """
         asyncio.run(agent())
         ask([done, pick(1, 2)])
 
+    def test_polled(sparrow):
+        status, seen = {"is": "idle"}, []
+        @sparrow.tool
+        async def work() -> None:
+            status["is"] = "working"
+            await asyncio.sleep(0.01)
+            status["is"] = "done"
+        async def agent():
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0)
+            seen.append(status["is"])
+            await task
+        asyncio.run(agent())
+        ask([seen, status, pick(1, 2)])
+
+    def test_filled_by_both(sparrow):
+        log = []
+        @sparrow.tool
+        async def look() -> None:
+            await asyncio.sleep(0.01)
+            log.append("tool")
+        async def mine():
+            for number in range(3):
+                await asyncio.sleep(0)
+                log.append(number)
+        async def agent():
+            await asyncio.gather(look(), mine())
+        asyncio.run(agent())
+        ask([sorted(map(str, log)), pick(1, 2)])
+
     def test_threads(sparrow):
         total, lock = 0, threading.Lock()
         @sparrow.tool
@@ -119,7 +149,7 @@ def recorded(inner):
 def test_an_unchanged_agent_finds_what_its_tools_changed(recorded):
     """Globals, another module's, closures; sync, async, side by side, threads: green, whatever else is passed over."""
     result = recorded.replay()
-    result.assert_outcomes(passed=6)
+    result.assert_outcomes(passed=8)
     result.stdout.no_fnmatch_line("*not compared*")
 
 
@@ -127,7 +157,7 @@ def test_a_changed_agent_is_red(recorded):
     """The prompt, and the account or the text that a tool closes over."""
     recorded.env(CHANGED="1")
     result = recorded.replay()
-    result.assert_outcomes(failed=6)
+    result.assert_outcomes(failed=8)
     said = reported(result)
     assert "on['nonlocal']['fetch.account']['owner']" in said["test_account"]
     assert "on['nonlocal']['tenant']" in said["test_tenant"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watch_files
 from pytest_sparrow.boundaries.tools.files import EVENTS, paths_of, write_again, written
+from pytest_sparrow.boundaries.tools.outside import tables_closed_over
+from pytest_sparrow.run.answering import running_tool
 from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.changes import CARRIERS, TooManyValues, Watched, is_changeable
 from pytest_sparrow.values.kinds import is_data
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.crossing import OpenRun
+    from pytest_sparrow.run.crossing import Crossing, OpenRun
     from pytest_sparrow.values.changes import Path
 
 NOTHING: Any = object()
@@ -38,6 +40,9 @@ def is_open(kind: type) -> bool:
     return is_users_class(kind) or is_data(kind) or kind in CARRIERS
 
 
+_changed_cells: weakref.WeakKeyDictionary[OpenRun, set[int]] = weakref.WeakKeyDictionary()
+"""The variables that tools of a run have changed, by the ids of their cells: these hold what the tools say."""
+
 _looking = threading.RLock()
 """Held while a call's objects are looked at: a call of another thread may look at them, too."""
 
@@ -52,32 +57,51 @@ class LiveEffects:
     around each step of a coroutine.
 
     Attributes:
+        tool: the tool's name.
+        crossing: the call.
+        watched: its objects.
         waits: whether others run.
+        outer: the calls within which this one is made, the innermost first.
     """
 
-    def __init__(self, run: OpenRun, tool: str, watched: Watched) -> None:
+    def __init__(self, run: OpenRun, crossing: Crossing, tool: str, watched: Watched) -> None:
+        around = running_tool()
         self._run = run
+        self.crossing = crossing
+        # A call within another one says its changes, too: which of the two a replay needs is not known yet.
+        self.outer: list[LiveEffects] = []
+        for each in _calls_under_way():
+            if each.crossing is around:
+                self.outer = [each, *each.outer]
         self.tool = tool
         self.watched = watched
         self.waits = False
         self._first: Json = None
         self._parts: list[Json] = []
+        self._read: dict[str, int] = {}
         self._files: set[str] = set()
         self._items: dict[str, dict[str, Json]] = {"changed_before": {}, "items_same_as": {}}
 
     @classmethod
-    def begin(cls, run: OpenRun, tool: str, roots: Callable[[], Mapping[str, Any]]) -> LiveEffects:
+    def begin(
+        cls, run: OpenRun, crossing: Crossing, tool: str, roots: Callable[[], Mapping[str, Any]]
+    ) -> LiveEffects:
         """Look at the objects before the call."""
-        effects = cls(run, tool, Watched(roots(), is_open))
+        effects = cls(run, crossing, tool, Watched(roots(), is_open))
         with _looking:
             effects._look()
+            effects._read = tables_closed_over(effects.watched.roots.get(OUTSIDE))
             for name in effects.watched.too_large:
                 run.not_compared("vast", tool, name)
-            for other in _calls_under_way():
+            for other in effects.others():
                 if not other.waits and other.watched.shares(effects.watched):
                     other.note_part()  # what it has changed before this call began
         _under_way.add(weakref.ref(effects, _under_way.discard))
         return effects
+
+    def others(self) -> list[LiveEffects]:
+        """The calls under way beside this one."""
+        return [each for each in _calls_under_way() if each is not self and each not in self.outer]
 
     def _look(self) -> None:
         try:
@@ -133,6 +157,9 @@ class LiveEffects:
         with _looking:
             changed = self._all_changed()
             self.watched.roots = {}
+        for name, cell in self._read.items():
+            if cell not in _changed_cells.get(self._run, ()):
+                self._run.not_compared("table", self.tool, name)
         found = {key: noted for key, noted in self._items.items() if noted}
         if self._files:
             found["files"] = written(self._files, self._run, self.tool)
@@ -141,6 +168,14 @@ class LiveEffects:
             for key, noted in {"changed_first": self._first, "changed": changed, **found}.items()
             if noted
         }
+
+    def lost(self) -> None:
+        """Name what a call has changed that gets no answer."""
+        noted = self.end()
+        changes = [noted[key] for key in ("changed_first", "changed") if key in noted]
+        parts = [part for each in changes for part in (each if isinstance(each, list) else [each])]
+        if parts:
+            self._run.not_compared("cancelled", self.tool, ", ".join(_names_of(parts)))
 
     def wrote(self, paths: Iterable[str]) -> None:
         """Note files that the call may have changed."""
@@ -154,13 +189,25 @@ class LiveEffects:
 
     def _changed(self) -> dict[str, Json]:
         changed = self.watched.changes()
+        if OUTSIDE in changed:
+            variables = self.watched.roots[OUTSIDE].found
+            names = {*changed[OUTSIDE].get("within", ()), *changed[OUTSIDE].get("set", ())} & variables.keys()
+            _changed_cells.setdefault(self._run, set()).update(id(variables[name].place) for name in names)
         for place in self.watched.left_out:
             self._run.not_compared("changed", self.tool, place)
         if changed:
-            for other in _calls_under_way():
-                if other is not self:
-                    other.watched.rebase(self.watched)
+            for other in self.others():
+                other.watched.rebase(self.watched)
         return changed
+
+
+def _names_of(changes: list[dict[str, Json]]) -> dict[str, None]:
+    """The names of what changes change."""
+    found = {}
+    for name, change in (pair for each in changes for pair in each.items()):
+        inner = {**change.get("set", {}), **change.get("within", {})} if name == OUTSIDE else [name]
+        found.update(dict.fromkeys(inner))
+    return found
 
 
 def _note_files(event: str, args: tuple[Any, ...]) -> None:

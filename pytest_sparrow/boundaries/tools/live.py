@@ -65,7 +65,7 @@ class LiveCall:
         self._awaited = False
         self._modules = 0  # how many were loaded before the function ran
         self._answering: answering | None = None
-        self._effects = None if roots is None else LiveEffects.begin(run, function.name, roots)
+        self._effects = None if roots is None else LiveEffects.begin(run, crossing, function.name, roots)
 
     def steps(self) -> contextlib.AbstractContextManager[None]:
         """Enter it around each step of a coroutine: where it waits, others run."""
@@ -160,6 +160,8 @@ class LiveCall:
         elif self._items:
             self.broke_off()
         else:
+            if self._effects is not None:
+                self._effects.lost()
             self._crossing.settle(None, complete=False)
 
     def _returned(self, value: Any, annotation: Any) -> dict[str, Json]:

@@ -10,7 +10,7 @@ import dis
 import functools
 from contextvars import ContextVar
 from enum import Enum
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_sparrow.boundaries.tools.imports import with_inner
@@ -68,6 +68,20 @@ def closure_of(fn: Any) -> dict[str, Any]:
                 else:
                     found.setdefault(owner + name, (id(cell), value))
     return {shown: value for shown, (cell, value) in found.items() if cell not in bound}
+
+
+def tables_closed_over(variables: Variables | None) -> dict[str, int]:
+    """Lists and dicts of data that functions close over, and by which a call may decide: the ids of their cells."""
+    found: dict[str, int] = {}
+    if variables is None:
+        return found
+    for name, value in variables.store().items():
+        cell = variables.found[name].place
+        if isinstance(cell, CellType) and type(value) in (dict, list, set):
+            held = value.values() if isinstance(value, dict) else value
+            if not all(map(callable, list(held))):
+                found[name] = id(cell)
+    return found
 
 
 class _Names(NamedTuple):

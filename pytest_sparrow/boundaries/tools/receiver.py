@@ -17,6 +17,7 @@ from pytest_sparrow.boundaries.tools.outside import closure_of
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.redact.names import field_rule
 from pytest_sparrow.run.users_code import is_users_class
+from pytest_sparrow.values.changes import is_data
 from pytest_sparrow.values.stores import OUTSIDE
 from pytest_sparrow.values.to_json import jsonable
 
@@ -54,12 +55,14 @@ def receiver_of(fn: Any, args: tuple[Any, ...], *, method: bool) -> Any:
 
 
 def roots_of(receiver: Any) -> dict[str, Any]:
-    """The objects behind a receiver that a call may change: the user's own, and what a partial has bound."""
+    """The objects behind a receiver that a call may change: the user's own, data, and what a partial has bound."""
     if isinstance(receiver, functools.partial):
         bound = {f"bound[{number}]": value for number, value in enumerate(receiver.args)}
         return {**roots_of(receiver_of(receiver.func, (), method=False)), **bound, **receiver.keywords}
     kind = receiver if isinstance(receiver, type) else type(receiver)
-    return {"self": receiver} if receiver is not NOTHING and is_users_class(kind) else {}
+    return (
+        {"self": receiver} if receiver is not NOTHING and (is_users_class(kind) or is_data(receiver)) else {}
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,7 +126,9 @@ def _closure_json(fn: Any, ignore: Collection[str]) -> tuple[dict[str, Json], li
             if on.identified:
                 found[shown] = on.json
             left_out += (
-                on.left_out if on.identified else [type(value).__qualname__.rpartition("<locals>.")[2]]
+                on.left_out
+                if on.identified
+                else [f"which {type(value).__qualname__.rpartition('<locals>.')[2]} it is"]
             )
     return found, left_out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.http.bodies import checkpoint
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, ReplayedEffects, is_callers
 from pytest_sparrow.boundaries.tools.imports import import_for
 from pytest_sparrow.boundaries.tools.live import LiveCall, is_answer
@@ -94,7 +95,9 @@ class ReplayedCall:
             self._crossing.arrival.hold()
 
     async def arrives(self) -> None:
-        """Wait in a task until the recorded answer is due."""
+        """Wait in a task until the recorded answer is due; others run where they did when the call waited."""
+        if "changed_first" in self.half:
+            await checkpoint()
         if self._crossing.arrival is not None:
             try:
                 await self._crossing.arrival.wait()

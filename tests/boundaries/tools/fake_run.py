@@ -70,7 +70,7 @@ class FakeCrossing:
         self.kept.settled = True
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeRun:
     """Records where ``golden`` is None; else replays: by kind and exact question, first in, first out."""
 

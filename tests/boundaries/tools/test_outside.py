@@ -1,8 +1,11 @@
 """What a tool reaches outside of itself: changes there are made again, and what it closes over is compared."""
 
 import asyncio
+import contextlib
+import contextvars
 import dataclasses
 import functools
+import itertools
 import threading
 from collections import UserDict
 from types import SimpleNamespace
@@ -26,6 +29,7 @@ LAST = None
 VAST: dict = {}
 LIMIT = 5
 LOCK = threading.Lock()
+WHO = contextvars.ContextVar("who")
 
 
 class Store:
@@ -150,7 +154,52 @@ def _method_changes_a_global(_run):
     return [store.rows, *_world()]
 
 
-AGENTS = [_globals_changed, _closures_changed, _bound_late, _method_changes_a_global]
+def _kept(row, seen=[]):  # noqa: B006 - on purpose
+    seen.append(row)
+    _kept.calls = getattr(_kept, "calls", 0) + 1
+
+
+def _of_other_kinds(_run):
+    """A helper's default and attribute, a context variable, a counter, an event."""
+    numbers, over = itertools.count(1), threading.Event()
+
+    def note(row: str) -> int:
+        _kept(row)
+        WHO.set(row)
+        over.set()
+        return next(numbers)
+
+    WHO.set("nobody")
+    answers = [_tool(note)(row) for row in "ab"]
+    seen = [list(_kept.__defaults__[0]), _kept.calls, WHO.get(), next(numbers), over.is_set()]
+    _kept.__defaults__[0].clear()
+    del _kept.calls
+    return [answers, seen]
+
+
+def _within_another(_run):
+    """What a tool changes that another tool calls is said with that one's, and once."""
+    log = []
+    inner = wrap(log.append, ToolOptions(name="inner"))
+
+    def outer(row: str) -> None:
+        log.append("outer")
+        inner(row)
+        log.append("end")
+
+    _tool(outer)("a")
+    inner("b")
+    return log
+
+
+AGENTS = [
+    _globals_changed,
+    _closures_changed,
+    _bound_late,
+    _method_changes_a_global,
+    _of_other_kinds,
+    _within_another,
+]
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.__name__)
@@ -309,6 +358,46 @@ def test_what_a_tool_closes_over_is_part_of_the_call():
     for other in ((Account("bob"), "acme"), (Account("ada"), "initech"), (Keyed(), "acme")):
         with opened(recorded), pytest.raises(ReplayDivergence):
             _tools_of(*other)(1)
+
+
+def test_tuples_and_classes_count_and_tables_are_named():
+    """A dict that no tool of the run changes is named when recorded; one that a tool changes, or of functions, not."""
+
+    def make(roles, kind):
+        prices, seen, handlers = {"a": 1}, ["x"], {"len": len}
+
+        def ask(number: int) -> str:
+            seen.append(number)
+            return f"{roles}{kind}{prices}{handlers}"
+
+        return _tool(ask)
+
+    with opened() as recorded:
+        make(("user", 1), Account)(1)
+    assert recorded.only.asked["on"] == {"nonlocal": {"roles": ["user", 1], "kind": {"class": "Account"}}}
+    assert recorded.uncompared == [("table", "t", "prices")]
+    for other in ((("admin", 1), Account), (("user", 1), Keyed)):
+        with opened(recorded), pytest.raises(ReplayDivergence):
+            make(*other)(1)
+
+
+def test_what_a_cancelled_call_changed_is_named():
+    """It has no answer that could hold the change."""
+    seen, total = [], 0
+
+    async def slow(number: int) -> None:
+        nonlocal total
+        total += number
+        seen.append(number)
+        await asyncio.sleep(9)
+
+    async def agent():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_tool(slow)(1), 0.01)
+
+    with opened() as run:
+        asyncio.run(agent())
+    assert run.uncompared == [("cancelled", "t", "total, seen")]
 
 
 def test_a_variable_that_is_closed_over_may_be_ignored():
