@@ -171,6 +171,12 @@ def exchange(contracts: Sequence[type[HttpContract]], folder: Path) -> dict[type
     changed: list[str] = []
     for contract in contracts:
         name = contract.clients.stem
+        if not shown(contract.clients, {"main": _EITHER}):
+            raise pytest.UsageError(
+                f"{contract.clients}: there is no function ask, nor ask_later\n"
+                "  Without one of them nothing is sent.\n"
+                "  Write ask(method, url, headers, body), which gives status, headers and body."
+            )
         shutil.copy(contract.clients, folder)
         (folder / f"test_{name}.py").write_text(source.replace("client_here", name), "utf-8")
         tests += [f"test_{name}.py::test_{each}" for each in shown(contract.clients, BEHAVIOURS)]

@@ -93,6 +93,22 @@ def chunks(way, path, most=99, name=""):
     return got, ""
 
 
+def by(function):
+    """Make a test of what follows for the function, and one for its like with ``_later``."""
+
+    def add(run):
+        for way, name in ((function, run.__name__), (f"{function}_later", f"{run.__name__}_later")):
+
+            def test(sparrow, way=way):
+                run(way)
+
+            globals()[f"test_{name}"] = test
+        return run
+
+    return add
+
+
+@by("ask")
 def answers(way):
     found = [ask("GET", f"/answers/{number}", way=way) for number in range(7)]
     assert [status for status, _, _ in found] == [200, 201, 200, 200, 204, 404, 503]
@@ -107,14 +123,7 @@ def answers(way):
     note(*found, head)
 
 
-def test_answers(sparrow):
-    answers("ask")
-
-
-def test_answers_later(sparrow):
-    answers("ask_later")
-
-
+@by("ask")
 def bodies(way):
     texts = {"application/json": b'{"n":  1.50}', "text/plain": "\u00fc".encode(), "image/png": b"\xff\x00"}
     for kind, body in texts.items():
@@ -125,41 +134,20 @@ def bodies(way):
             assert (came["body"], came["type"], came["own"]) == (body.hex(), kind, "1")
 
 
-def test_bodies(sparrow):
-    bodies("ask")
-
-
-def test_bodies_later(sparrow):
-    bodies("ask_later")
-
-
+@by("stream")
 def streamed(way):
     got, error = chunks(way, "/stream")
     assert error == ""
     assert got == ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"]
 
 
-def test_streamed(sparrow):
-    streamed("stream")
-
-
-def test_streamed_later(sparrow):
-    streamed("stream_later")
-
-
+@by("stream")
 def left(way):
     got, error = chunks(way, "/stream", most=1, name="left")
     assert (got, error) == (["data: 1\n\n"], "")
 
 
-def test_left(sparrow):
-    left("stream")
-
-
-def test_left_later(sparrow):
-    left("stream_later")
-
-
+@by("stream")
 def broken(way):
     got, error = chunks(way, "/broken")
     assert got == ["data: 1\n\n"]
@@ -167,24 +155,9 @@ def broken(way):
     note(error)
 
 
-def test_broken(sparrow):
-    broken("stream")
-
-
-def test_broken_later(sparrow):
-    broken("stream_later")
-
-
+@by("ask")
 def refused(way):
     note(failure(lambda: done(getattr(client_here, way)("GET", REFUSED, {}, b""))))
-
-
-def test_refused(sparrow):
-    refused("ask")
-
-
-def test_refused_later(sparrow):
-    refused("ask_later")
 
 
 def test_hasty(sparrow):

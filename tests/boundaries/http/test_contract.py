@@ -72,6 +72,15 @@ def test_the_documents_clients_are_those_that_are_held():
     assert (CLIENTS / CORE).read_text("utf-8").partition('"""\n\n')[2] == FILES[CORE]
 
 
+def test_clients_that_send_nothing_are_an_error(tmp_path):
+    """Of three lines, before anything runs."""
+    (tmp_path / "client.py").write_text("def stream(): ...\n", "utf-8")
+    empty = type("Empty", (Ours,), {"clients": tmp_path / "client.py"})
+    with pytest.raises(pytest.UsageError) as refused:
+        exchange([empty], tmp_path)
+    assert [line[:5] for line in str(refused.value).splitlines()[1:]] == ["  Wit", "  Wri"]
+
+
 BROKEN = {
     "c:header": ("return [(name.decode(), value.decode()) for name, value in request.headers]", "return []"),
     "c:query": ("origin + url.target.decode()", 'origin + url.target.decode().partition("?")[0]'),
