@@ -35,6 +35,7 @@ BEHAVIOURS: dict[str, tuple[str, ...]] = {
     "broken_later": ("stream_later",),
     "refused": ("ask",),
     "refused_later": ("ask_later",),
+    "faulted": _EITHER,
     "again": _EITHER,
     "threads": _EITHER,
     "tasks": ("ask_later",),

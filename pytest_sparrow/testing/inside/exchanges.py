@@ -54,6 +54,8 @@ def failure(call):
     """What the library raises; where objects lie in memory is no part of it."""
     try:
         call()
+    except (AttributeError, LookupError, NameError, TypeError):
+        raise  # a mistake of a program, and no library's error
     except Exception as error:  # noqa: BLE001 - any of the library's
         kind = type(error)
         return f"{kind.__module__}.{kind.__qualname__}: {re.sub('0x[0-9a-f]+', '0x', str(error))}"
@@ -168,6 +170,16 @@ def test_followed(sparrow):
     answer = shown(done(client_here.follow(f"{SERVED}/moved")))
     assert (answer[0], answer[2]) == (200, "there")
     note(answer)
+
+
+def test_faulted(sparrow):
+    """What another library recorded, and faults, have names that are nobody's own."""
+    faults = ("timeout", "connect-timeout", "unreachable", "reset", "disconnected")
+    for number, fault in enumerate(faults if sparrow.golden is not None else (), start=1):
+        sparrow.inject(fault, at=number)
+    if sparrow.golden is not None:
+        assert all(failure(lambda: ask("POST", "/echo?fault", body=b"1")) for _ in faults)
+    assert ask("POST", "/echo?fault", body=b"1")[0] == 200
 
 
 def test_again(sparrow):
