@@ -92,8 +92,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Fill absent API keys for what a test module imports; note which files were collected."""
-    with imports.with_dummy_keys(collector):
+    """Prepare what a test module imports; note which files were collected."""
+    with imports.prepared(collector):
         report = yield
     collector.config.stash[SESSION].collected.note(collector, report)
     return report

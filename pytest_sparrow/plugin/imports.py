@@ -1,4 +1,4 @@
-"""Lets test modules import agents that make a client at import, where a replay has no API keys."""
+"""Prepares what test modules import: a client is made there without an API key, and a class of queues is kept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.plugin.session import SESSION
+from pytest_sparrow.settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,27 +20,36 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def with_dummy_keys(collector: pytest.Collector) -> Iterator[None]:
-    """While a test module that may use sparrow is collected for a replay, fill absent API keys for what it imports.
+def prepared(collector: pytest.Collector) -> Iterator[None]:
+    """While a test module that may use sparrow is collected, give what it imports what a run would.
 
+    That is the class of queues from which strands take in order; and for a replay, keys in place of absent API keys.
     The test module itself, and any module once it has imported pytest, sees the real environment: there
     ``skipif(not os.environ.get("OPENAI_API_KEY"))`` must go on to skip live tests.
     """
     session = collector.config.stash[SESSION]
     settings = session.settings
-    if not (isinstance(collector, pytest.File) and settings.mode.shut and _may_use_sparrow(collector)):
+    if not (
+        isinstance(collector, pytest.File) and settings.mode is not Mode.OFF and _may_use_sparrow(collector)
+    ):
         yield
         return
-    session.collected.named = True
-    from pytest_sparrow.boundaries.patching import AttributePatch
-    from pytest_sparrow.boundaries.world.environment import dummy_keys
+    from pytest_sparrow.boundaries.world.strands import queues_for_imports
 
-    imports = _Imports(lambda: dummy_keys(extra=settings.dummy_keys))
-    try:
-        with AttributePatch(builtins, "__import__", imports.load):
+    with queues_for_imports():
+        if not settings.mode.shut:
             yield
-    finally:
-        imports.fill(filled=False)
+            return
+        session.collected.named = True
+        from pytest_sparrow.boundaries.patching import AttributePatch
+        from pytest_sparrow.boundaries.world.environment import dummy_keys
+
+        imports = _Imports(lambda: dummy_keys(extra=settings.dummy_keys))
+        try:
+            with AttributePatch(builtins, "__import__", imports.load):
+                yield
+        finally:
+            imports.fill(filled=False)
 
 
 def _may_use_sparrow(collector: pytest.File) -> bool:

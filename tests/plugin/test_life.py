@@ -225,6 +225,55 @@ KEYS = """
 """
 
 
+QUEUES = """
+    import queue
+    import threading
+
+    Kept, HELD = queue.SimpleQueue, queue.SimpleQueue()
+
+    class Workers:
+        kind = queue.SimpleQueue
+
+    def agent(ask, items):
+        for item in (1, 2, None, None):
+            items.put(item)
+
+        def work():
+            while items.get() is not None:
+                ask()
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+"""
+
+
+def test_a_queue_kept_at_import_is_taken_from_in_order(inner):
+    """The class under another name or as an attribute, or a queue; afterwards the name is the standard library's."""
+    inner.write("agent.py", QUEUES)
+    inner.write(
+        "test_it.py",
+        """
+        import queue
+        import _queue
+        import agent
+        import pytest
+
+        @pytest.mark.parametrize("make", [agent.Kept, agent.Workers.kind, lambda: agent.HELD])
+        def test_workers(sparrow, make):
+            agent.agent(lambda: sparrow.call("ask", int), make())
+
+        def test_after():
+            assert queue.SimpleQueue is _queue.SimpleQueue
+        """,
+    )
+    inner.record().assert_outcomes(passed=4)
+    lines = [line for path in inner.path.rglob("exchanges.jsonl") for line in path.read_text().splitlines()]
+    assert len(lines) == 6
+    assert all('"took"' in line for line in lines)
+    inner.replay().assert_outcomes(passed=4)
+
+
 def test_a_client_made_at_import_finds_a_dummy_key(inner, monkeypatch):
     """In modules that a test imports and in session fixtures; guards of live tests see that there is no key."""
     for name in ("OPENAI_API_KEY", "MISTRAL_API_KEY"):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     from pytest_sparrow.boundaries.patching import Patch, PatchesFor
     from pytest_sparrow.run.crossing import OpenRun
@@ -223,19 +224,8 @@ def _connection_taken(loop: Any) -> int | None:
 
 def _queues(module: Any) -> list[Patch]:
     """For threads. A queue in C has no method that could be replaced, so another class stands for it."""
-    name, simple = "SimpleQueue", module.SimpleQueue
-    get = _taking(simple.get)
-    in_order = type(
-        name,
-        (simple,),
-        {
-            "get": get,
-            "get_nowait": functools.partialmethod(get, block=False),
-            "empty": _taking(simple.empty, looks=True),
-            "qsize": _taking(simple.qsize, looks=True),
-            "__module__": module.__name__,
-        },
-    )
+    name, simple = _SIMPLE, module.SimpleQueue
+    in_order = _in_order(simple)
     return [
         AttributePatch(module.Queue, "get", _taking(module.Queue.get)),
         AttributePatch(module.Queue, "empty", _taking(module.Queue.empty, looks=True)),
@@ -246,6 +236,31 @@ def _queues(module: Any) -> list[Patch]:
             if (namespace(user) or {}).get(name) is simple and user.__name__ != "_queue"
         ),
     ]
+
+
+_SIMPLE = "SimpleQueue"
+
+
+@functools.cache
+def _in_order(simple: Any) -> Any:
+    if isinstance(vars(simple).get("get_nowait"), functools.partialmethod):
+        return simple  # a module is collected, whose imports get this class
+    get = _taking(simple.get)
+    methods = {
+        "get": get,
+        "get_nowait": functools.partialmethod(get, block=False),
+        "empty": _taking(simple.empty, looks=True),
+        "qsize": _taking(simple.qsize, looks=True),
+        "__module__": "queue",
+    }
+    return type(_SIMPLE, (simple,), methods)
+
+
+def queues_for_imports() -> AbstractContextManager[object]:
+    """Give modules that are imported meanwhile the class that a run needs: they may keep it, or a queue, anywhere."""
+    import queue
+
+    return AttributePatch(queue, _SIMPLE, _in_order(queue.SimpleQueue))
 
 
 def _taking(get: Callable[..., Any], *, looks: bool = False) -> Callable[..., Any]:
