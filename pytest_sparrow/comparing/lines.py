@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from pytest_sparrow.store.layout import EVENTS
 from pytest_sparrow.store.stored import BLOCK
@@ -33,6 +33,9 @@ _SHORTEST_ID = len('"call_1"')
 _ID = b',"id":'
 _HIDDEN = b"\x00"
 
+Span: TypeAlias = tuple[int, int]
+"""A begin and an end."""
+
 
 class Unclear(Exception):
     """Bytes don't tell: the runs must be compared whole."""
@@ -44,19 +47,15 @@ class _Renamed(Unclear):
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """Lines without a partner at one place of both runs, as offsets in their files.
+    """Lines without a partner at one place of both runs: where they begin in the golden and the new run, and end.
 
     Attributes:
-        golden: where they begin in the golden.
-        golden_end: where the next common line begins there.
-        new: where they begin in the new run.
-        new_end: where the next common line begins there.
+        offsets: in the files.
+        lines: numbered from 0.
     """
 
-    golden: int
-    golden_end: int
-    new: int
-    new_end: int
+    offsets: tuple[Span, Span]
+    lines: tuple[Span, Span]
 
 
 @dataclass(slots=True)
@@ -368,10 +367,14 @@ def _add_hunk(golden: _Side, new: _Side, found: LineDiff) -> None:
             break
     else:
         raise _Renamed
-    begin = golden.at, new.at
+    offsets, lines = (golden.at, new.at), (golden.lines, new.lines)
     golden.skip(_size(ours[: synced[0]]))
     new.skip(_size(theirs[: synced[1]]))
-    found.hunks.append(Hunk(begin[0], golden.at, begin[1], new.at))
+    found.hunks.append(
+        Hunk(
+            ((offsets[0], golden.at), (offsets[1], new.at)), ((lines[0], golden.lines), (lines[1], new.lines))
+        )
+    )
 
 
 def _size(lines: Sequence[bytes]) -> int:

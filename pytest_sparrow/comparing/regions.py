@@ -1,44 +1,43 @@
 """Compares what differs between two runs on disk, and counts the rest without parsing it.
 
-Around lines that differ stands a region: all lines of the calls that they belong to, and on either side a unit that
-both runs hold. Only regions are parsed, and compared as whole runs are. The outcome is that of whole runs, because what
-it hangs on is made sure of: no id of a region is met outside, no strand but the main one is there, and no unit that
-only one side has stands in what is common, where it could be paired as well. Else `Unclear` is raised.
+Parsed are the lines that differ, all lines of the calls whose ids they mention, and the deltas that are merged with
+theirs. They go the way of whole runs, with a mark wherever other units stand between them. The outcome is that of whole
+runs, because what it hangs on is made sure of: no strand but the main one is there, and no unit that only one side has
+stands in what is common, where it could be paired as well. Else `Unclear` is raised.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections import defaultdict
-from dataclasses import dataclass
-from itertools import chain
+from bisect import bisect_right
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from pytest_sparrow.comparing.identity import is_distinctive, words_of
-from pytest_sparrow.comparing.lines import Hunk, Unclear, line_head
+from pytest_sparrow.comparing.lines import Unclear, line_head
 from pytest_sparrow.comparing.pipeline import compare_entries
+from pytest_sparrow.comparing.result import Position
 from pytest_sparrow.comparing.typed import with_orders
-from pytest_sparrow.comparing.units import CALL_TYPES, TurnCount, entries
+from pytest_sparrow.comparing.units import CALL_TYPES, NumberedEvent, entries
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, spell
 from pytest_sparrow.store.stored import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from pytest_sparrow.comparing.lines import LineDiff
+    from pytest_sparrow.comparing.lines import Hunk, LineDiff, Span
     from pytest_sparrow.comparing.result import Comparison
-    from pytest_sparrow.comparing.units import Group, Lanes, NumberedEvent
+    from pytest_sparrow.comparing.units import Group, Lanes
     from pytest_sparrow.events import Event
     from pytest_sparrow.store.stored import StoredRun
 
-_CONTEXT = (16, 64, 256)
-"""Lines (of the golden's mean length) on either side of a difference in which its region's ends are looked for."""
+_MOST_LINES = 500_000
+"""Lines that are parsed at most: more are read as whole runs are."""
 
-_FEW = 12
-"""So many ids are looked for one by one; more are looked up among all that are met."""
+_NEAR = 256
+"""Lines before a call's other lines, in which its proposal is looked for."""
 
 _TAIL = 40
 """Bytes at the end of a line by which an equal one is found elsewhere."""
@@ -64,32 +63,20 @@ _HEADS = {(kind + b'","run":"')[:15]: letter for kind, letter in _LETTERS.items(
 _HEAD = itemgetter(slice(9, 24))
 """Of a line its key in `_HEADS`."""
 
+_WITH_ID = b"pcak"
+_OF_CALLS = b"ca"
+"""What belongs to a unit that began before."""
+
+_DELTA, _PARSED = b"dx"
 _BEGINS = bytes.maketrans(b"epc", b"xdx")
 """To "d" whoever speaks, to "x" what ends a turn; "m" does both."""
 
 _MERGED_DELTAS = re.compile(rb"d[ca]*d")
-_CALLS = frozenset(kind.encode() for kind in CALL_TYPES)
-_DELTAS = frozenset({b"ThinkingDelta", b"ReasoningDelta"})
+_DELTAS = frozenset({"ThinkingDelta", "ReasoningDelta"})
+_CALL_TYPES = frozenset(kind.encode() for kind in CALL_TYPES)
 
-_Both: TypeAlias = tuple[int, int]
-"""A number of the golden, and one of the new run."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Region:
-    """Lines that are parsed.
-
-    Attributes:
-        begin: where it begins in both files.
-        end: where it ends.
-        lines: the lines of both sides.
-        around: how many lines before the first hunk, and behind the last one, both sides share.
-    """
-
-    begin: _Both
-    end: _Both
-    lines: tuple[list[bytes], list[bytes]]
-    around: _Both
+_Lines: TypeAlias = dict[int, bytes]
+"""Lines, or parts of them, by their numbers."""
 
 
 def compare_regions(golden: StoredRun, new: StoredRun, found: LineDiff) -> Comparison:
@@ -99,55 +86,60 @@ def compare_regions(golden: StoredRun, new: StoredRun, found: LineDiff) -> Compa
         Unclear: the runs must be compared whole.
     """
     with golden.events() as one, new.events() as other:
-        regions = _regions(one, other, found, (golden.size, new.size))
-        events = [_events(region) for region in regions]
-        outside = _Outside(regions, events, found)
-        sides: tuple[list[NumberedEvent], list[NumberedEvent]] = [], []
-        at = 0
-        for region, parsed in zip(regions, events, strict=True):
-            outside.read(_blocks(one, at, region.begin[0]))
-            for side, its_events, turns, number in zip(
-                sides, parsed, outside.turns, outside.numbers, strict=True
-            ):
-                found_entries = entries(enumerate(its_events, number + 1), turns.here())
-                side.extend(with_orders(found_entries, known=golden.header.notes_types))
-            outside.enter(region)
-            at = region.end[0]
-        outside.read(_blocks(one, at, golden.size))
+        core = _core(one, found.hunks, 0), _core(other, found.hunks, 1)
+        events = [{at: _parsed(line) for at, line in side.items()} for side in core]
+        scan = _Scan(found, core, events, one)
+        regions = _Regions(found, core, scan)
+        lines = scan.mates | _picked(one, regions.common - scan.mates.keys())
+        regions.check_beside(
+            _picked(one, {n for at in regions.beside for n in range(max(at - _NEAR, 0), at + 1)})
+        )
+        partners = {at: regions.new_place(at) for at in lines}
+        renamed = _picked(other, set(partners.values())) if found.renamed else {}
+    for at, partner in partners.items():
+        events[0][at] = event = _parsed(lines[at])
+        line = renamed.get(partner, lines[at])
+        events[1][partner] = event if line == lines[at] else _parsed(line)
+    known = golden.header.notes_types
     return compare_entries(
-        sides,
+        [list(with_orders(side, known=known)) for side in regions.entries(events)],
         counts=(found.golden_count, found.new_count),
-        turns=(outside.turns[0].count, outside.turns[1].count),
-        settled=outside.check,
+        turns=regions.turns,
+        settled=regions.check,
     )
 
 
-def _events(region: _Region) -> list[list[Event]]:
-    """The events of both sides; what is equal to the byte is parsed once."""
-    golden, new = region.lines
-    ours = [_parsed(line) for line in golden]
-    before, after = region.around
-    theirs = [ours[at] if new[at] == golden[at] else _parsed(new[at]) for at in range(before)]
-    theirs += [_parsed(line) for line in new[before : len(new) - after]]
-    for at in range(-after, 0):
-        theirs.append(ours[at] if new[at] == golden[at] else _parsed(new[at]))
-    return [ours, theirs]
+def _core(file: BinaryIO, hunks: Sequence[Hunk], side: int) -> _Lines:
+    """The lines that differ."""
+    found: _Lines = {}
+    for hunk in hunks:
+        begin, end = hunk.offsets[side]
+        file.seek(begin)
+        found.update(zip(range(*hunk.lines[side]), file.read(end - begin).split(b"\n"), strict=False))
+    return found
 
 
-def _parsed(line: bytes) -> Event:
-    try:
-        return parse_event(line)
-    except BrokenJson:
-        raise Unclear from None
+def _picked(file: BinaryIO, places: set[int]) -> _Lines:
+    """Lines by their numbers."""
+    found: _Lines = {}
+    waiting = sorted(places, reverse=True)
+    first = 0
+    for block in _blocks(file) if waiting else ():
+        following = first + block.count(b"\n")
+        if waiting and waiting[-1] < following:
+            lines = block.split(b"\n")
+            while waiting and waiting[-1] < following:
+                at = waiting.pop()
+                found[at] = lines[at - first]
+        first = following
+    return found
 
 
-def _blocks(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
-    """Whole lines of a part of a file, some at a time."""
-    file.seek(begin)
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Whole lines, some at a time."""
+    file.seek(0)
     rest = b""
-    while begin < end:
-        block = file.read(min(BLOCK, end - begin))
-        begin += len(block)
+    while block := file.read(BLOCK):
         block = rest + block
         cut = block.rfind(b"\n") + 1
         rest = block[cut:]
@@ -155,24 +147,11 @@ def _blocks(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
             yield block[:cut]
 
 
-# What is common: counted, and searched for what belongs to a region.
-
-
-class _TurnsByLetters:
-    """Counts turns by letters, as `comparing.units` does by events."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.speaking = False
-
-    def go_on(self, letters: bytes) -> None:
-        text = (b"d" if self.speaking else b"x") + letters.translate(_BEGINS, b"oak")
-        # A turn begins where somebody begins to speak, and with a message that nobody was speaking.
-        self.count += text.count(b"xd") + text.count(b"md") + text.count(b"m") - text.count(b"dm")
-        self.speaking = text.endswith(b"d")
-
-    def here(self) -> TurnCount:
-        return TurnCount(self.count, speaking=self.speaking)
+def _parsed(line: bytes) -> Event:
+    try:
+        return parse_event(line)
+    except BrokenJson:
+        raise Unclear from None
 
 
 def _letters(lines: Sequence[bytes]) -> bytes:
@@ -189,119 +168,93 @@ def _letter(line: bytes) -> bytes:
     return _LETTERS.get(kind, b"o")
 
 
-class _Outside:
-    """Reads the golden's common lines outside of regions; they are the new run's, too."""
+class _Scan:
+    """Reads all lines of the golden; what is common is the new run's, too.
 
-    def __init__(self, regions: list[_Region], events: list[list[list[Event]]], found: LineDiff) -> None:
-        self.turns = _TurnsByLetters(), _TurnsByLetters()
-        self.numbers: _Both = 0, 0
-        self._new_of = found.new_of
-        self._renamed = found.renamed
-        self._before_id = b'","run":"' + found.golden_run + b'","id":'
-        self._own_id = re.compile(re.escape(self._before_id) + rb'("[^"\\\n]*")')
-        self._ids: set[bytes] = set()
-        self._tails: tuple[dict[int, bytes], dict[int, bytes]] = {}, {}
-        self._starts: list[_Both] = []
-        one_sided = len(regions) == 1 and any(
-            len(side) == sum(regions[0].around) for side in regions[0].lines
-        )
-        self._wanted: set[bytes] = set()
-        self._met: set[bytes] = set()
-        self._merges_deltas = False
-        runs = found.golden_run, found.new_run
-        for region, parsed in zip(regions, events, strict=True):
-            for side, (lines, its_events) in enumerate(zip(region.lines, parsed, strict=True)):
-                self._ids.update(
-                    b'"%b"' % own_id for _, own_id in map(line_head, lines) if own_id is not None
-                )
-                core = slice(region.around[0], len(lines) - region.around[1])
-                for event in its_events[core]:
-                    self._ids.update(
-                        b'"%b"' % word.encode() for word in words_of(event.to_json()) if is_distinctive(word)
-                    )
-                if not one_sided:
-                    self._wanted.update(_tail(line, runs[side], runs[0]) for line in lines[core])
-        self._few_ids = [b'"id":' + own_id for own_id in self._ids] if len(self._ids) <= _FEW else []
-        self._runs = runs
-        self._is_one_sided = one_sided
+    Attributes:
+        letters: a letter for each line.
+        mates: the common lines whose ids what differs mentions.
+        tails: the ends of the lines that differ, on either side; none where nothing could be paired with them.
+        met: which of these ends common lines have.
+        is_one_sided: whether there is but one difference, and one run lacks it.
 
-    def read(self, blocks: Iterator[bytes]) -> None:
-        """Read the lines up to the next region."""
-        for block in blocks:
+    Raises:
+        Unclear: a strand beside the main one, or events that are not spelled as ours.
+    """
+
+    def __init__(
+        self,
+        found: LineDiff,
+        core: tuple[_Lines, _Lines],
+        events: Sequence[dict[int, Event]],
+        golden: BinaryIO,
+    ) -> None:
+        self.letters = b""
+        self.mates: _Lines = {}
+        self.tails: tuple[_Lines, _Lines] = {}, {}
+        self.met: set[bytes] = set()
+        self._core = core[0]
+        run, runs = found.golden_run, (found.golden_run, found.new_run)
+        self._begin = b'","run":"%b","id":"' % run
+        # The end of the run's id is found faster than the whole.
+        self._own_id = re.compile(re.escape(run[-2:]) + rb'","id":("[^"\\\n]*").*')
+        ids = {own_id for side in core for _, own_id in map(line_head, side.values()) if own_id is not None}
+        for side in events:
+            for event in side.values():
+                ids.update(word.encode() for word in words_of(event.to_json()) if is_distinctive(word))
+        self._ids = {b'"%b"' % each for each in ids}
+        self._ids.update([found.golden_of[each] for each in self._ids if each in found.golden_of])
+        self.is_one_sided = len(found.hunks) == 1 and not all(core)
+        if self.is_one_sided:
+            self._ids |= _following_call(golden, found.hunks[0])
+        else:
+            for tails, lines, its_run in zip(self.tails, core, runs, strict=True):
+                tails.update((at, _tail(line, its_run, run)) for at, line in lines.items())
+        self._read(golden)
+
+    def _read(self, file: BinaryIO) -> None:
+        wanted = {tail for side in self.tails for tail in side.values()}
+        letters = []
+        first = 0
+        for block in _blocks(file):
             lines = block.split(b"\n")
             lines.pop()
-            letters = _letters(lines)
-            if b'"lane":"' in block or self._ids_met(block) != sum(
-                map(letters.count, (b"p", b"c", b"a", b"k"))
-            ):
+            here = _letters(lines)
+            letters.append(here)
+            if b',"lane":"' in block or block.count(self._begin) != sum(map(here.count, _WITH_ID)):
                 raise Unclear
-            if self._wanted:
-                self._met |= self._wanted.intersection(map(_END, lines))
-                self._merges_deltas = self._merges_deltas or bool(_MERGED_DELTAS.search(letters))
-            golden, new = self.turns
-            if (golden.speaking, golden.count) == (new.speaking, new.count):
-                golden.go_on(letters)
-                new.speaking, new.count = golden.speaking, golden.count
-            else:
-                golden.go_on(letters)
-                new.go_on(letters)
-            self.numbers = self.numbers[0] + len(lines), self.numbers[1] + len(lines)
+            if self._ids:
+                self._find_mates(block, lines, here, first)
+            if not wanted.isdisjoint(map(_END, lines)):
+                for at, tail in enumerate(map(_END, lines), first):
+                    if tail in wanted and at not in self._core:
+                        self.met.add(tail)
+            first += len(lines)
+        self.letters = b"".join(letters)
 
-    def _ids_met(self, block: bytes) -> int:
-        """How many lines have an id; none of them may be a region's."""
-        rare = (b"\\", *self._few_ids) if self._few_ids and not self._renamed else (b"",)
-        if not any(each in block for each in rare):
-            return block.count(self._before_id + b'"')
+    def _find_mates(self, block: bytes, lines: list[bytes], letters: bytes, first: int) -> None:
         ids = self._own_id.findall(block)
-        if not self._ids.isdisjoint(ids):
-            raise Unclear
-        if not self._ids.isdisjoint(map(self._new_of.get, ids)):
-            raise Unclear
-        return len(ids)
-
-    def enter(self, region: _Region) -> None:
-        """Count a region's own lines, and note which of them may be met outside."""
-        self._starts.append(self.numbers)
-        for side, lines in enumerate(region.lines):
-            self.turns[side].go_on(_letters(lines))
-            first = self.numbers[side] + 1
-            for number in range(region.around[0], len(lines) - region.around[1]):
-                self._tails[side][first + number] = _tail(lines[number], self._runs[side], self._runs[0])
-        self.numbers = self.numbers[0] + len(region.lines[0]), self.numbers[1] + len(region.lines[1])
-
-    def check(self, lanes: Sequence[Lanes]) -> None:
-        """Make sure that whole runs would be aligned as the regions are."""
-        sides = [each.get("", []) for each in lanes]
-        if any(each.keys() - {""} for each in lanes):
-            raise Unclear
-        keys = [{group.exact for group in side} for side in sides]
-        common = keys[0] & keys[1]
-        rows = [
-            [(self._region_of(side, group), group.exact) for group in groups if group.exact in common]
-            for side, groups in enumerate(sides)
-        ]
-        if rows[0] != rows[1]:
-            raise Unclear
-        alone = [[group for group in groups if group.exact not in common] for groups in sides]
-        if self._is_one_sided and not all(alone):
+        met = self._ids.intersection(ids)
+        if not met:
             return
-        for side, groups in enumerate(alone):
-            if not all(self._is_only_here(side, group) for group in groups):
-                raise Unclear
+        places = [at for at, letter in enumerate(letters, first) if letter in _WITH_ID]
+        if len(places) != len(ids):
+            raise Unclear
+        for at, own_id in zip(places, ids, strict=True):
+            if own_id in met and at not in self._core:
+                self.mates[at] = lines[at - first]
+        if len(self.mates) > _MOST_LINES:
+            raise Unclear
 
-    def _region_of(self, side: int, group: Group) -> int:
-        at = group.head.at.event
-        return bisect_left(self._starts, at, key=lambda start: start[side])
 
-    def _is_only_here(self, side: int, group: Group) -> bool:
-        """Whether a unit surely has no equal one outside of the regions."""
-        tails = [self._tails[side].get(entry.at.event, b"") for entry in group.entries]
-        if group.head.type.encode() in _DELTAS and "text" in group.head.body:
-            # Several that were merged end otherwise than the first one's line.
-            end = spell(group.head.body["text"]) + b"}"
-            if self._merges_deltas or tails[0][-len(end) :] != end[-len(tails[0]) :]:
-                return False
-        return any(tail and tail not in self._met for tail in tails)
+def _following_call(golden: BinaryIO, hunk: Hunk) -> set[bytes]:
+    """The id of the call that follows, if that is the next unit: what was added may equal it."""
+    golden.seek(hunk.offsets[0][1])
+    for line in golden:
+        kind, own_id = line_head(line)
+        if kind not in _CALL_TYPES or kind == b"ToolUseProposed":
+            return {b'"%b"' % own_id} if kind in _CALL_TYPES and own_id is not None else set()
+    return set()
 
 
 def _tail(line: bytes, run: bytes, golden_run: bytes) -> bytes:
@@ -313,128 +266,187 @@ def _tail(line: bytes, run: bytes, golden_run: bytes) -> bytes:
     return line.replace(b'","run":"' + run + b'"', b'","run":"' + golden_run + b'"', 1)[-_TAIL:]
 
 
-# Regions.
+class _Regions:
+    """Where what is parsed stands among all lines. Lines are numbered from 0.
 
-
-def _regions(golden: BinaryIO, new: BinaryIO, found: LineDiff, sizes: _Both) -> list[_Region]:
-    line = max(1, sizes[0] // max(found.golden_count, 1))
-    clusters: list[list[Hunk]] = []
-    for hunk in found.hunks:
-        if clusters and hunk.golden - clusters[-1][-1].golden_end < 2 * _CONTEXT[0] * line:
-            clusters[-1].append(hunk)
-        else:
-            clusters.append([hunk])
-    regions: list[_Region] = []
-    for number, cluster in enumerate(clusters):
-        limits = regions[-1].end if regions else (0, 0), sizes
-        if number + 1 < len(clusters):
-            following = clusters[number + 1][0]
-            limits = limits[0], (following.golden, following.new)
-        region = None
-        for lines in _CONTEXT:
-            region = region or _region((golden, new), found, cluster, limits, sizes, lines * line)
-        if region is None:
-            raise Unclear
-        regions.append(region)
-    return regions
-
-
-def _region(
-    files: tuple[BinaryIO, BinaryIO],
-    found: LineDiff,
-    hunks: list[Hunk],
-    limits: tuple[_Both, _Both],
-    sizes: _Both,
-    size: int,
-) -> _Region | None:
-    """The region around hunks within so many bytes on either side; None where that holds no end for it."""
-    first, last = hunks[0], hunks[-1]
-    lefts = _lines(files[0], max(limits[0][0], first.golden - size), first.golden, limits[0][0])
-    rights = _lines(files[0], last.golden_end, min(limits[1][0], last.golden_end + size))
-    other_lefts, other_rights = lefts, rights
-    if found.renamed:
-        other_lefts = _lines(files[1], max(limits[0][1], first.new - 2 * size), first.new, limits[0][1])
-        other_rights = _lines(files[1], last.new_end, min(limits[1][1], last.new_end + 2 * size))
-        left, right = min(len(lefts), len(other_lefts)), min(len(rights), len(other_rights))
-        lefts, other_lefts = lefts[len(lefts) - left :], other_lefts[len(other_lefts) - left :]
-        rights, other_rights = rights[:right], other_rights[:right]
-    core = _lines(files[0], first.golden, last.golden_end)
-    other_core = _lines(files[1], first.new, last.new_end)
-    places, other_places = _places(lefts, core, rights), _places(other_lefts, other_core, other_rights)
-    lows, highs = places[0] & other_places[0], places[1] & other_places[1]
-    if not lows and first.golden == _size(lefts) and first.new == _size(other_lefts):
-        lows = {0}  # the runs begin here
-    if not highs and (last.golden_end + _size(rights), last.new_end + _size(other_rights)) == sizes:
-        highs = {len(rights)}  # they end here
-    if not lows or not highs:
-        return None
-    low, high = max(lows), min(highs)
-    return _Region(
-        (first.golden - _size(lefts[low:]), first.new - _size(other_lefts[low:])),
-        (last.golden_end + _size(rights[:high]), last.new_end + _size(other_rights[:high])),
-        (lefts[low:] + core + rights[:high], other_lefts[low:] + other_core + other_rights[:high]),
-        (len(lefts) - low, high),
-    )
-
-
-def _lines(file: BinaryIO, begin: int, end: int, limit: int | None = None) -> list[bytes]:
-    """The whole lines of a part of a file; the first one is whole if the part begins at ``limit``, or none is given."""
-    file.seek(begin)
-    lines = file.read(end - begin).split(b"\n")
-    return lines[limit is not None and begin != limit : -1]
-
-
-def _size(lines: Sequence[bytes]) -> int:
-    return sum(map(len, lines)) + len(lines)
-
-
-def _places(left: list[bytes], core: list[bytes], right: list[bytes]) -> tuple[set[int], set[int]]:
-    """Where a region may begin (as an index of ``left``) and end (as a number of lines of ``right``).
-
-    No call may go over its ends, its first and last unit must be ones that both sides hold, and no delta may be merged
-    with one outside.
+    Attributes:
+        common: the common lines that are parsed, by their numbers in the golden.
+        beside: common lines of calls between units that nothing else parts.
+        turns: the turns of both runs, once ``entries`` are made.
     """
-    heads = [line_head(line) for line in chain(left, core, right)]
-    begin, end = len(left), len(left) + len(core)
-    calls: dict[bytes, list[int]] = defaultdict(list)
-    for number, (kind, own_id) in enumerate(heads):
-        if kind in _CALLS and own_id is not None:
-            calls[own_id].append(number)
-    closed: set[int] = set()
-    wholes: dict[int, int] = {}
-    for numbers in calls.values():
-        is_begun = heads[numbers[0]][0] == b"ToolUseProposed"
-        is_ended = any(heads[number][0] == b"ToolOutput" for number in numbers)
-        closed.update(
-            range(numbers[0] + 1 if is_begun else 0, numbers[-1] + 1 if is_ended else len(heads) + 1)
-        )
-        if is_begun and is_ended:
-            wholes[numbers[0]] = numbers[-1]
-    kinds = [kind for kind, _ in heads]
-    lows = {
-        low
-        for low in range(begin)
-        if wholes.get(low, end) < begin
-        or (kinds[low] not in _CALLS and (_is_apart(kinds[low]) or _is_no_delta(reversed(kinds[:low]))))
-    }
-    highs = {
-        high - end
-        for high in range(end + 1, len(heads) + 1)
-        if kinds[high - 1] not in _CALLS and (_is_apart(kinds[high - 1]) or _is_no_delta(kinds[high:]))
-    }
-    for first, last in wholes.items():
-        if first >= end and _DELTAS.isdisjoint(kinds[first:last]):
-            highs.add(last + 1 - end)
-    return lows - closed, {high for high in highs if high + end not in closed}
+
+    def __init__(self, found: LineDiff, core: tuple[_Lines, _Lines], scan: _Scan) -> None:
+        self.turns = 0, 0
+        self._runs = found.golden_run.decode(), found.new_run.decode()
+        self._scan = scan
+        self._spans = [hunk.lines for hunk in found.hunks]
+        self._begins = [new[0] for _, new in self._spans]
+        self._ends = [golden[1] for golden, _ in self._spans]
+        self._letters = scan.letters, self._new_letters(core[1])
+        self.common = {*scan.mates, *self._deltas()}
+        if scan.is_one_sided:
+            self.common.update(self._following())
+        marked = bytearray(scan.letters)
+        for at in chain(core[0], self.common):
+            marked[at] = _PARSED
+        self._marked = bytes(marked)
+        self._merges_deltas = _MERGED_DELTAS.search(self._marked) is not None
+        self.beside: set[int] = set()
+        heads = {at for at in chain(core[0], self.common) if scan.letters[at] not in _OF_CALLS}
+        heads |= {self._golden_place(at) for at in core[1] if self._letters[1][at] not in _OF_CALLS}
+        self._marks = list(self._found_marks(sorted(heads)))
+
+    def new_place(self, golden: int) -> int:
+        """The number of a common line in the new run."""
+        at = bisect_right(self._ends, golden) - 1
+        return golden if at < 0 else golden - self._ends[at] + self._spans[at][1][1]
+
+    def _golden_place(self, new: int) -> int:
+        """Where a line of the new run stands in the golden, or would stand."""
+        at = bisect_right(self._begins, new) - 1
+        if at < 0:
+            return new
+        golden, (_, end) = self._spans[at]
+        return golden[0] if new < end else new - end + golden[1]
+
+    def _new_letters(self, core: _Lines) -> bytes:
+        parts = []
+        at = 0
+        for golden, new in self._spans:
+            parts += [self._scan.letters[at : golden[0]], _letters([core[line] for line in range(*new)])]
+            at = golden[1]
+        return b"".join([*parts, self._scan.letters[at:]])
+
+    def _deltas(self) -> Iterator[int]:
+        """The common deltas that are merged with what differs, or would be but for what differs."""
+        letters, new_letters = self._letters
+        clusters: list[list[tuple[Span, Span]]] = []
+        for span in self._spans:
+            if clusters and not letters[clusters[-1][-1][0][1] : span[0][0]].strip(b"cad"):
+                clusters[-1].append(span)
+            else:
+                clusters.append([span])
+        for cluster in clusters:
+            ((begin, _), (new_begin, _)), ((_, end), (_, new_end)) = cluster[0], cluster[-1]
+            units = [
+                each.translate(None, _OF_CALLS)
+                for each in (letters[begin:end], new_letters[new_begin:new_end])
+            ]
+            if not any(units):
+                continue
+            for (one, _), (other, _) in pairwise(cluster):
+                yield from (at for at in range(one[1], other[0]) if letters[at : at + 1] == b"d")
+            if not all(units) or any(each.startswith(b"d") for each in units):
+                yield from self._deltas_along(range(begin - 1, -1, -1))
+            if not all(units) or any(each.endswith(b"d") for each in units):
+                yield from self._deltas_along(range(end, len(letters)))
+
+    def _following(self) -> Iterator[int]:
+        """The unit behind the only difference, but for a call."""
+        letters, ((_, end), _) = self._letters[0], self._spans[0]
+        head = next((at for at in range(end, len(letters)) if letters[at] not in _OF_CALLS), end)
+        if letters[head : head + 1] == b"d":
+            yield from self._deltas_along(range(end, len(letters)))
+        elif letters[head : head + 1] not in (b"p", b"c", b"a", b""):
+            yield head
+
+    def _deltas_along(self, places: range) -> Iterator[int]:
+        letters = self._letters[0]
+        for at in places:
+            letter = letters[at]
+            if letter == _DELTA:
+                yield at
+            elif letter not in _OF_CALLS:
+                break
+
+    def entries(self, events: Sequence[dict[int, Event]]) -> list[list[NumberedEvent]]:
+        """The events of both sides, with a mark wherever other units stand between them.
+
+        Raises:
+            Unclear: strands beside the main one.
+        """
+        places = self._marks, [self.new_place(at) for at in self._marks]
+        sides = []
+        totals = []
+        for letters, parsed, its_marks, run in zip(self._letters, events, places, self._runs, strict=True):
+            numbers = sorted(parsed)
+            turns, total = _turns(letters, numbers)
+            side = list(entries(((at + 1, parsed[at]) for at in numbers), turns))
+            if any(entry.lane for entry in side):
+                raise Unclear
+            side += [NumberedEvent(Position(at + 1, 0), "", "", run, None, "", {}) for at in its_marks]
+            side.sort(key=lambda entry: entry.at.event)
+            sides.append(side)
+            totals.append(total)
+        self.turns = totals[0], totals[1]
+        return sides
+
+    def _found_marks(self, heads: list[int]) -> Iterator[int]:
+        """Common lines of units that are not parsed: one wherever some stand between those that are."""
+        for one, other in pairwise(heads):
+            between = self._marked[one:other]
+            units = between.translate(None, b"cax")
+            if units:
+                yield one + max(map(between.rfind, set(units)))
+            else:
+                self.beside.update(at for at, letter in enumerate(between, one) if letter in _OF_CALLS)
+
+    def check_beside(self, lines: _Lines) -> None:
+        """Make sure that the lines of calls ``beside`` are no units: that their calls have begun.
+
+        Args:
+            lines: these lines, and those before them.
+
+        Raises:
+            Unclear: no proposal is near.
+        """
+        for at in self.beside:
+            proposal = b"ToolUseProposed", line_head(lines[at])[1]
+            if not any(line_head(lines[n]) == proposal for n in range(at - 1, max(at - _NEAR, 0) - 1, -1)):
+                raise Unclear
+
+    def check(self, lanes: Sequence[Lanes]) -> None:
+        """Make sure that whole runs would be aligned as what is parsed is.
+
+        Raises:
+            Unclear: they could be aligned otherwise.
+        """
+        sides = [each.get("", []) for each in lanes]
+        if any(group.head.type in CALL_TYPES - {"ToolUseProposed"} for groups in sides for group in groups):
+            raise Unclear
+        keys = [{group.exact for group in side} for side in sides]
+        common = keys[0] & keys[1]
+        rows = [[group.exact for group in groups if group.exact in common] for groups in sides]
+        if rows[0] != rows[1]:
+            raise Unclear
+        alone = [[group for group in groups if group.exact not in common] for groups in sides]
+        if self._scan.is_one_sided and not all(alone):
+            return
+        for side, groups in enumerate(alone):
+            if not all(self._is_only_here(side, group) for group in groups):
+                raise Unclear
+
+    def _is_only_here(self, side: int, group: Group) -> bool:
+        """Whether a unit surely has no equal one in what is common."""
+        tails = [self._scan.tails[side].get(entry.at.event - 1, b"") for entry in group.entries]
+        if group.head.type in _DELTAS and "text" in group.head.body:
+            # Several that were merged end otherwise than the first one's line.
+            end = spell(group.head.body["text"]) + b"}"
+            if self._merges_deltas or tails[0][-len(end) :] != end[-len(tails[0]) :]:
+                return False
+        return any(tail and tail not in self._scan.met for tail in tails)
 
 
-def _is_no_delta(kinds: Iterable[bytes]) -> bool:
-    """Whether the next unit is none; the lines of a call stand for the unit that its proposal began."""
-    for kind in kinds:
-        if kind == b"ToolUseProposed" or kind not in _CALLS:
-            return kind not in _DELTAS
-    return False
-
-
-def _is_apart(kind: bytes) -> bool:
-    return kind not in _CALLS and kind not in _DELTAS
+def _turns(letters: bytes, places: Sequence[int]) -> tuple[dict[int, int], int]:
+    """The turn of each of these lines by its event's number, and the number of turns in all."""
+    turns: dict[int, int] = {}
+    count = at = 0
+    speaking = False
+    for place in (*places, len(letters)):
+        text = (b"d" if speaking else b"x") + letters[at : place + 1].translate(_BEGINS, b"oak")
+        # A turn begins where somebody begins to speak, and with a message that nobody was speaking.
+        count += text.count(b"xd") + text.count(b"md") + text.count(b"m") - text.count(b"dm")
+        speaking = text.endswith(b"d")
+        turns[place + 1] = count
+        at = place + 1
+    return turns, count

@@ -20,7 +20,7 @@ from pytest_sparrow.exchange import LOOSE_LANES
 from pytest_sparrow.matching.counts import event_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from pytest_sparrow.comparing.identity import Ids
     from pytest_sparrow.events import Event
@@ -62,20 +62,9 @@ class NumberedEvent:
         return NumberedEvent(self.at, self.type, self.lane, self.run, self.id, self.label, body)
 
 
-@dataclass(frozen=True, slots=True)
-class TurnCount:
-    """The turns of the main lane before an event.
-
-    Attributes:
-        count: how many have begun.
-        speaking: whether the last one goes on.
-    """
-
-    count: int = 0
-    speaking: bool = False
-
-
-def entries(events: Iterable[tuple[int, Event]], before: TurnCount = TurnCount()) -> Iterator[NumberedEvent]:
+def entries(
+    events: Iterable[tuple[int, Event]], known: Mapping[int, int] | None = None
+) -> Iterator[NumberedEvent]:
     """Turn numbered events into `NumberedEvent`: mask what does not count, find labels and count turns.
 
     A turn is one answer of a model. In each lane a turn begins with the first text, reasoning or proposal after
@@ -84,9 +73,9 @@ def entries(events: Iterable[tuple[int, Event]], before: TurnCount = TurnCount()
 
     Args:
         events: the events with their numbers.
-        before: the turns before the first of them.
+        known: by their numbers the turns that their lanes are in, where events are left out.
     """
-    turns = _Turns(before)
+    turns = _Turns(known or {})
     names: dict[str, str] = {}
     for number, event in events:
         wire = event.to_json()
@@ -99,7 +88,7 @@ def entries(events: Iterable[tuple[int, Event]], before: TurnCount = TurnCount()
         if own_id is not None:
             del body["id"]
         label = _label(kind, own_id, body, names)
-        place = Position(number, turns.of(kind, lane, own_id))
+        place = Position(number, turns.of(number, kind, lane, own_id))
         yield NumberedEvent(place, kind, lane, _text(wire.get("run")), own_id, label, body)
 
 
@@ -164,18 +153,19 @@ def _label(kind: str, own_id: str | None, body: dict[str, Json], names: dict[str
 class _Turns:
     """Counts the turns of a run; numbers follow the order in which turns begin."""
 
-    def __init__(self, before: TurnCount) -> None:
-        self._count = before.count
-        self._current: dict[str, int] = {"": before.count}
-        self._speaking: set[str] = {""} if before.speaking else set()
+    def __init__(self, known: Mapping[int, int]) -> None:
+        self._known = known
+        self._count = 0
+        self._current: dict[str, int] = {}
+        self._speaking: set[str] = set()
         self._proposed_in: dict[str, tuple[str, int]] = {}
 
-    def of(self, kind: str, lane: str, own_id: str | None) -> int:
+    def of(self, number: int, kind: str, lane: str, own_id: str | None) -> int:
         if kind in _SPEAKING and lane not in self._speaking:
             self._count += 1
             self._current[lane] = self._count
             self._speaking.add(lane)
-        turn = self._current.get(lane, 0)
+        turn = self._known.get(number) or self._current.get(lane, 0)
         if own_id is not None and kind in CALL_TYPES:
             if kind == "ToolUseProposed":
                 self._proposed_in[own_id] = (lane, turn)

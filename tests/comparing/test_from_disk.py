@@ -50,6 +50,23 @@ def turns(count, kinds=1_000):
     return [*found, line("RunFinished", outcome={"status": "completed", "diffs": [], "cost_usd": 0.0})]
 
 
+def parallel_turns(chance, count, kinds=1_000):
+    """As `turns`, with calls side by side: their lines mix, and texts and messages stand among them."""
+    found = [line("RunStarted", task="t", agent="a")]
+    number = 0
+    for turn in range(count):
+        beside = [call(number + more, kinds=kinds) for more in range(chance.randint(1, 3))]
+        number += len(beside)
+        found.append(line("ThinkingDelta", text=f"Order {turn % kinds} is refunded."))
+        while any(beside):
+            found.append(chance.choice([each for each in beside if each]).pop(0))
+            if chance.random() < 0.1:
+                found.append(line("Message", role="user", text=f"Well: {turn % kinds}"))
+            elif chance.random() < 0.1:
+                found.append(line("ReasoningDelta", text=f"Hm: {turn % kinds}"))
+    return [*found, line("RunFinished", outcome={"status": "completed", "diffs": [], "cost_usd": 0.0})]
+
+
 def write(folder, lines, *, sealed=True, **more):
     folder.mkdir(parents=True)
     data = b"".join(each + b"\n" for each in lines)
@@ -150,6 +167,19 @@ def test_renamed_calls_in_many_blocks(tmp_path, monkeypatch, edit):
     assert agree(found, whole)
 
 
+@pytest.mark.parametrize("at", range(5))
+def test_a_call_beside_others(tmp_path, at):
+    """A change in one is found without reading whole runs, though lines of others stand between its own."""
+    run = parallel_turns(random.Random(3), 20)
+    numbers = [number for number, each in enumerate(run) if b'"n":' in each or b'"ticket"' in each][at::10]
+    for number in numbers:
+        changed = run[number].replace(b"39.99", b"40").replace(b'"ticket":"T', b'"ticket":"U')
+        new = [*run[:number], changed, *run[number + 1 :]]
+        found, whole = fast(tmp_path / str(number), run, new)
+        assert found is not None
+        assert agree(found, whole)
+
+
 OTHERS = {
     "ids that break the renaming": [
         each.replace(b"tool_912", b"tool_913") if b"ToolOutput" in each else each for each in renamed(RUN)
@@ -175,56 +205,73 @@ def test_what_bytes_may_not_tell_is_right_or_left(tmp_path, edit, ids):
 
 
 def test_units_that_have_several_partners(tmp_path):
-    """A unit that is changed here and common elsewhere, and one that is there twice, are left to whole runs."""
+    """A unit that is changed here and common elsewhere is left to whole runs; one that is there twice is not."""
     alike = turns(30, kinds=1)
     changed = put(alike[:62] + alike[63:], 62, SAID)
     assert alike[62].startswith(b'{"type":"ThinkingDelta"')
     assert fast(tmp_path / "changed", alike, changed)[0] is None
     at = next(number for number, each in enumerate(RUN) if b"TokenUsage" in each and number > 60)
-    assert fast(tmp_path / "twice", RUN, put(RUN, at, RUN[at]))[0] is None
+    assert agree(*fast(tmp_path / "twice", RUN, put(RUN, at, RUN[at])))
 
 
 def test_an_id_in_a_text_before_it_is_met(tmp_path):
-    """Whole runs take the two ids for one that was renamed."""
+    """The two ids are taken for one that was renamed."""
     found, whole = fast(
         tmp_path,
         *(put(RUN, 1, line("SkillLearned", name=f"as in {own_id}")) for own_id in ("call_30", "call_31")),
     )
     assert whole.equal
-    assert found is None
+    assert agree(found, whole)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_edits(tmp_path, monkeypatch, seed):
-    """Lines are dropped, repeated, swapped and changed, with and without renaming, in blocks of many sizes."""
+    """Lines are dropped, repeated, swapped, moved and changed, with and without renaming, in blocks of many sizes.
+
+    The calls of every second run are side by side.
+    """
     chance = random.Random(seed)
     for module in ("lines", "regions"):
         monkeypatch.setattr(
             f"pytest_sparrow.comparing.{module}.BLOCK", chance.choice([50, 333, 2_048, 1 << 16])
         )
-    kinds = chance.choice([1, 2, 3, 1_000])
-    golden, new = turns(30, kinds), turns(30, kinds)
-    for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(1, len(new) - 1)
-        edit = chance.choice(["drop", "repeat", "swap", "text", "number", "call", "delta"])
-        if edit == "drop":
-            del new[at]
-        elif edit == "repeat":
-            new.insert(at, chance.choice(new))
-        elif edit == "swap":
-            new[at], new[at - 1] = new[at - 1], new[at]
-        elif edit == "text":
-            new.insert(
-                at, line("ThinkingDelta", text=chance.choice(["ok", "Order 3 is refunded.", "see call_5"]))
-            )
-        elif edit == "number":
-            new[at] = new[at].replace(b"39.99", b"%d" % chance.randrange(3))
-        elif edit == "call":
-            new[at:at] = call(chance.randrange(40))
-        else:
-            new[at:at] = [line("ReasoningDelta", text="a"), line("ReasoningDelta", text="b")]
-    found, whole = fast(tmp_path, golden, renamed(new) if chance.random() < 0.5 else new)
-    assert found is None or agree(found, whole)
+    for number in range(3):
+        kinds = chance.choice([1, 3, 1_000, 1_000])
+        golden = parallel_turns(chance, 20, kinds) if seed % 2 else turns(30, kinds)
+        new = list(golden)
+        edits = chance.choice([CLEAR_EDITS, CLEAR_EDITS, EVERY_EDIT])
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(1, len(new) - 1)
+            new[at : at + 1] = chance.choice(edits)(chance, new, at)
+        new = renamed(new) if chance.random() < 0.5 else new
+        found, whole = fast(tmp_path / str(number), golden, new)
+        assert found is None or agree(found, whole)
+
+
+def in_pieces(chance, new, at):
+    return [line("ReasoningDelta", text="a"), line("ReasoningDelta", text="b"), new[at]]
+
+
+CLEAR_EDITS = [
+    lambda chance, new, at: [new[at].replace(b"39.99", b"%d" % chance.randrange(1_000))],
+    lambda chance, new, at: [
+        new[at].replace(b'"ticket":"T', b'"ticket":"U').replace(b"refunded.", b"not refunded.")
+    ],
+    lambda chance, new, at: [new[at], *call(chance.randrange(1_000, 2_000))],
+    lambda chance, new, at: [new[at], line("Message", role="user", text=f"{chance.randrange(1_000)}?")],
+    lambda chance, new, at: [new[at], line("ThinkingDelta", text=f"Or {chance.randrange(1_000)}.")],
+    lambda chance, new, at: [] if b'"id"' not in new[at] else [new[at]],
+]
+EVERY_EDIT = [
+    *CLEAR_EDITS,
+    lambda chance, new, at: [],
+    lambda chance, new, at: [chance.choice(new), new[at]],
+    lambda chance, new, at: [new.pop(at + 1), new[at]],
+    lambda chance, new, at: [new[at], new.pop(chance.randrange(at + 1, len(new)))],
+    lambda chance, new, at: [line("ThinkingDelta", text=chance.choice(["ok", "see call_5"])), new[at]],
+    lambda chance, new, at: [*call(chance.randrange(40)), new[at]],
+    in_pieces,
+]
 
 
 @pytest.mark.parametrize(
