@@ -146,6 +146,7 @@ _INPUTS = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
 
 _FACTS = ProviderFacts(
     model_paths=frozenset({r"/converse(?:-stream)?", r"/invoke(?:-with-response-stream)?"}),
+    answer_keys=frozenset({"output", "stopReason", "contentBlockIndex", "role", "metrics"}),
     # Whoever has a key of his own needs no token; a session's has one, which signed URLs hold.
     key_variables=(
         ("AWS_ACCESS_KEY_ID",),

@@ -51,6 +51,7 @@ OWN_SERVERS = "servers"
 
 _FACTS = ProviderFacts(
     packages={"claude_agent_sdk": "claude-agent-sdk"},
+    answer_keys=frozenset({"type"}),
     volatile_answer_keys=frozenset({"uuid", "duration_ms", "duration_api_ms", "ttft_ms"}),
 )
 

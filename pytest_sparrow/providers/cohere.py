@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
 _FACTS = ProviderFacts(
     model_paths=frozenset({r"/v2/chat"}),
+    answer_keys=frozenset({"finish_reason", "message", "generation_id", "type", "event_type"}),
     key_variables=(("CO_API_KEY",), ("COHERE_API_KEY",)),
     services=frozenset({"cohere"}),
     packages={"cohere": "cohere"},

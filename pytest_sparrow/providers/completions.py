@@ -79,7 +79,10 @@ class Completions:
     """Text completions, recognised by path and prompt; see `Codec`."""
 
     name: str = "completions"
-    facts = ProviderFacts(model_paths=frozenset({r"/v\d+/completions"}))
+    facts = ProviderFacts(
+        model_paths=frozenset({r"/v\d+/completions"}),
+        answer_keys=frozenset({*_ALONE, *(key for key, _ in _LISTS)}),
+    )
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request; None for a request of another format."""

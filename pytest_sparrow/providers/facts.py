@@ -129,6 +129,8 @@ class ProviderFacts:
             environment, lower case.
         answer_headers: names of answer headers that clients act on, lower case; recordings keep them.
         header_values: recorded values of headers of which only the presence matters, by lower-case name.
+        answer_keys: keys one of which stands at the top of every answer, or of an event or line of every stream. An
+            answer without any of them, in which the codec finds nothing, is named as not understood.
         volatile_answer_keys: keys of answers whose values are new in every answer.
         volatile_request_keys: those of them that later requests repeat.
         session_headers: names of request headers that name a session which the server keeps, lower case.
@@ -152,6 +154,7 @@ class ProviderFacts:
     account_headers: AbstractSet[str] = frozenset()
     answer_headers: AbstractSet[str] = frozenset()
     header_values: Mapping[str, str] = field(default_factory=dict)
+    answer_keys: AbstractSet[str] = frozenset()
     volatile_answer_keys: AbstractSet[str] = frozenset()
     volatile_request_keys: AbstractSet[str] = frozenset()
     session_headers: AbstractSet[str] = frozenset()

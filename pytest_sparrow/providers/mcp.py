@@ -43,6 +43,7 @@ _SESSION, _VERSION = "mcp-session-id", "mcp-protocol-version"
 
 _FACTS = ProviderFacts(
     packages={"mcp": "mcp"},
+    answer_keys=frozenset({"jsonrpc"}),
     answer_headers=frozenset({_VERSION, _SESSION}),
     volatile_headers=frozenset({_VERSION}),
     # A client that got a session ends it.

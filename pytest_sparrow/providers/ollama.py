@@ -129,6 +129,7 @@ def _call(proposal: Proposal) -> dict[str, Json]:
 
 _FACTS = ProviderFacts(
     model_paths=frozenset({r"/api/(?:chat|generate)"}),
+    answer_keys=frozenset({"done"}),
     packages={"ollama": "ollama"},
     service_variables={"OLLAMA_HOST": "ollama"},
     volatile_answer_keys=frozenset(

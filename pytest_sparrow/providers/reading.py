@@ -19,6 +19,7 @@ from pytest_sparrow.wire.sse import ServerSentEvent, looks_like_event, parse_eve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer
@@ -229,42 +230,48 @@ def json_answer(answered: dict[str, Json]) -> Json:
 _WORDS = frozenset(
     {"text", "content", "output", "response", "answer", "generation", "outputText", "completion"}
 )
+_WORDS_DEEP = 8
+"""How deep the words of an answer are looked for."""
 
 
-# fmt: off
-_MEMBERS = frozenset({
-    "id", "object", "choices", "usage", "type", "role", "content", "message", "output", "outputs",
-    "response", "delta", "done", "model", "error", "text", "event", "event_type", "candidates",
-    "promptFeedback", "usageMetadata", "modelVersion", "responseId", "generation", "generations", "results",
-    "completion", "stopReason", "stop_reason", "finish_reason", "interaction", "item", "steps", "status",
-    "contentBlockIndex", "metrics",
-})
-# fmt: on
-"""Keys one of which stands at the top of every answer in a format that is read."""
+def tells_nothing(answer: ModelAnswer, answered: dict[str, Json], keys: AbstractSet[str]) -> bool:
+    """Whether a codec found nothing in an answer that went well and holds something.
 
+    Not in an empty answer of the codec's own format, unless a text stands there under a key for words.
 
-def tells_nothing(answer: ModelAnswer, answered: dict[str, Json]) -> bool:
-    """Whether a codec found nothing in an answer that may hold a model's words."""
-    return not (answer.parts or answer.usage or answer.failure) and _may_hold_words(answered)
-
-
-def _may_hold_words(answered: dict[str, Json]) -> bool:
-    """Whether an answer that went well may hold a model's words.
-
-    It does where a text stands under a key that providers use for them, or where no key is one of a known format.
+    Args:
+        answer: what the codec found.
+        answered: the answered half.
+        keys: the codec's `ProviderFacts.answer_keys`.
     """
     status = answered.get("status")
-    if not isinstance(status, int) or status >= 400:
+    if answer.parts or answer.usage or answer.failure or not isinstance(status, int) or status >= 400:
         return False
+    held = [value for value in _values(answered) if value]
+    return bool(held) and (not any(_has_one(value, keys) for value in held) or _holds_words(held))
+
+
+def _has_one(value: Json | bytes, keys: AbstractSet[str]) -> bool:
+    if isinstance(value, bytes):  # a stream of frames, each with JSON in it
+        return any(f'"{key}"'.encode() in value for key in keys)
+    return isinstance(value, dict) and not keys.isdisjoint(value)
+
+
+def _values(answered: dict[str, Json]) -> Iterable[Json | bytes]:
+    """What an answer holds: the JSON of the events or lines of a stream, or the whole, as it is where it is no JSON."""
+    body = as_dict(answered.get("body"))
     events = stream_events(answered)
-    lines = as_list(as_dict(answered.get("body")).get("lines"))
-    found = (lenient_json(event.data) for event in events) if events is not None else map(lenient_json, lines)
-    level: list[Json] = [json_answer(answered), *found]
-    objects = [value for value in level if isinstance(value, dict) and value]
-    if objects and all(map(_MEMBERS.isdisjoint, objects)):
-        return True
+    if events is not None:
+        return (lenient_json(event.data) for event in events)
+    if "lines" in body:
+        return map(lenient_json, as_list(body["lines"]))
+    value = json_answer(answered)
+    return [as_text(body.get("text")).strip() or raw_bytes(answered) if value is None else value]
+
+
+def _holds_words(level: list[Json | bytes]) -> bool:
     for _ in range(_WORDS_DEEP):
-        children: list[Json] = []
+        children: list[Json | bytes] = []
         for value in level:
             if isinstance(value, dict):
                 if any(isinstance(value.get(key), str) and value[key].strip() for key in _WORDS):
@@ -274,10 +281,6 @@ def _may_hold_words(answered: dict[str, Json]) -> bool:
                 children += value
         level = children
     return False
-
-
-_WORDS_DEEP = 8
-"""How deep the words of an answer are looked for."""
 
 
 def stream_events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None:

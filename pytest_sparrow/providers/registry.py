@@ -17,7 +17,7 @@ from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, ToolRequest
 from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts, merged
 from pytest_sparrow.providers.failing import parts_before_failure
-from pytest_sparrow.providers.reading import with_json
+from pytest_sparrow.providers.reading import tells_nothing, with_json
 from pytest_sparrow.wire.asking import describe, what_is_asked
 
 if TYPE_CHECKING:
@@ -167,6 +167,10 @@ class ModelCall:
             self.faults.add(fault, self.codec, "answer", instead=_PLAIN)
             return ModelAnswer()
         return read
+
+    def is_silent(self, answered: dict[str, Json], answer: ModelAnswer) -> bool:
+        """Whether the codec found nothing in an answer that holds something."""
+        return tells_nothing(answer, answered, facts_of(self.codec).answer_keys)
 
     def before_failure(
         self, asked: dict[str, Json], answered: dict[str, Json], answer: ModelAnswer

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
 from pytest_sparrow.providers.other_work import other_work
-from pytest_sparrow.providers.reading import tells_nothing
 from pytest_sparrow.providers.registry import Wire, registered
 from pytest_sparrow.text import WIDTH, counted, one_line, shown
 from pytest_sparrow.transcript import CAPTURE
@@ -64,7 +63,7 @@ def _without_events(run: Transcript, width: int) -> Iterator[str]:
 def _is_unread(wire: Wire, exchange: Exchange) -> bool:
     model, answered = wire.read(exchange.asked), exchange.answered
     return model is None or (
-        answered is not None and tells_nothing(model.answer(exchange.asked, answered), answered)
+        answered is not None and model.is_silent(answered, model.answer(exchange.asked, answered))
     )
 
 

@@ -175,8 +175,8 @@ class CrossingEvents:
             return None
         answer = model.answer(crossing.asked, answered)
         before_failure = model.before_failure(crossing.asked, answered, answer)
-        if complete:
-            self.unread.add_silent(crossing.asked, answered, answer)
+        if complete and model.is_silent(answered, answer):
+            self.unread.add_silent(crossing.asked)
         return answer, before_failure
 
     def answered_as_recorded(self, crossing: Crossing) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.other_work import other_work
-from pytest_sparrow.providers.reading import json_request, tells_nothing, with_json
+from pytest_sparrow.providers.reading import json_request, with_json
 from pytest_sparrow.providers.registry import leads_to_model
 from pytest_sparrow.report.words import hints, title
 from pytest_sparrow.wire.asking import describe
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.errors import NotRecordable
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.codec import ModelAnswer
 
 _ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT, Kind.ORDER)
 """Kinds that are found while the user's code asks for something."""
@@ -130,10 +129,9 @@ class Unread:
         if work or _looks_like_a_models(asked):
             self._counts[work, describe("http", asked)] += 1
 
-    def add_silent(self, asked: dict[str, Json], answered: dict[str, Json], answer: ModelAnswer) -> None:
-        """Count an answer in which its codec found nothing, though the answer may hold words."""
-        if tells_nothing(answer, answered):
-            self._counts["silent", describe("http", asked)] += 1
+    def add_silent(self, asked: dict[str, Json]) -> None:
+        """Count a request in whose answer its codec found nothing, though the answer holds something."""
+        self._counts["silent", describe("http", asked)] += 1
 
     def findings(self, faults: Iterable[str]) -> Iterator[Finding]:
         """The findings of these requests and answers, and of codecs that failed."""

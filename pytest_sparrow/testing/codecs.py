@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Proposal, Text, Usage
+from pytest_sparrow.providers.reading import tells_nothing
+from pytest_sparrow.providers.registry import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,6 +83,16 @@ class CodecContract:
             built = self.codec.compose(asked, self.says)
             assert self.codec.answer(asked, built) == self.says
             assert self.codec.compose(asked, self.says) == built
+
+    def test_an_empty_answer_is_known(self) -> None:
+        """It is no answer in another format: the facts name a key of each answer (``answer_keys``)."""
+        for asked, _ in self.exchanges:
+            built = self.codec.compose(asked, ModelAnswer())
+            answer, keys = self.codec.answer(asked, built), facts_of(self.codec).answer_keys
+            assert not tells_nothing(answer, built, keys)
+            assert tells_nothing(
+                ModelAnswer(), {"status": 200, "body": {"json": {"id": 1, "foo": "bar"}}}, keys
+            )
 
 
 def read(codec: Codec, asked: dict[str, Json], answered: dict[str, Json]) -> None:

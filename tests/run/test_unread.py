@@ -155,8 +155,15 @@ def test_a_models_call_in_a_format_that_no_codec_reads_is_named(url, body):
         {"text": '{"reply": {"content": "Good"}}'},
         {"json": {"hello": "world"}},
         {"sse": ['data: {"hello": "world"}', "data: [DONE]"]},
+        {"json": {"id": 1, "foo": "bar"}},
+        {"json": {"type": "message", "content": []}},
+        {"json": {"choices": [{"reply": {"content": "Good day"}}]}},
+        {"json": ["Good day"]},
+        {"lines": ['{"id": 1}']},
+        {"text": "Good day"},
+        {"base64": "AAAA"},
     ],
-    ids=["json", "stream", "text", "other keys", "stream of other keys"],
+    ids=lambda answer: next(iter(answer)),
 )
 def test_an_answer_of_which_a_codec_tells_nothing_is_named(answer):
     """A codec claimed the request by its shape, and reads nothing in an answer that may hold words."""

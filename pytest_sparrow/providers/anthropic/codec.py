@@ -91,6 +91,7 @@ _MODEL_IN_PATH = re.compile(
 
 _FACTS = ProviderFacts(
     model_paths=frozenset({r"/v\d+/messages", r":(?:streamR|r)awPredict"}),
+    answer_keys=frozenset({"type"}),
     # With a token set, a key as well would make the SDK send both.
     key_variables=(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),),
     services=frozenset({"anthropic"}),

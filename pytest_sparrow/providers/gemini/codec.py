@@ -62,6 +62,7 @@ _FOREIGN_KEYS = frozenset({"ttl", "expireTime", "expire_time", "displayName", "d
 
 _FACTS = ProviderFacts(
     model_paths=frozenset({r":(?:stream)?[gG]enerateContent"}),
+    answer_keys=frozenset({"candidates", "promptFeedback", "usageMetadata"}),
     # google-genai warns where both are set and they weren't before.
     key_variables=(("GOOGLE_API_KEY", "GEMINI_API_KEY"),),
     services=frozenset({"gemini"}),

@@ -59,6 +59,7 @@ _SPEAKEASY = RetryClock(module="utils.retries", has="retry_with_backoff", clocks
 
 CHAT_FACTS = ProviderFacts(
     model_paths=frozenset({r"/chat/completions(?:/[^/]+)?"}),
+    answer_keys=frozenset({"choices"}),
     key_variables=(
         ("OPENAI_API_KEY",),
         ("AZURE_OPENAI_API_KEY",),

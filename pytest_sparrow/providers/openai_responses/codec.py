@@ -67,6 +67,7 @@ _ONE = re.compile(r"/responses/(?:[a-z]+[_-][\w-]{8,}|[0-9a-fA-F-]{32,})(?P<canc
 # Keys, packages and retries are those of `pytest_sparrow.providers.openai_chat.codec`.
 _FACTS = ProviderFacts(
     model_paths=frozenset({r"/(?:v\d+|openai)/responses(?:/[^/]+)?"}),
+    answer_keys=frozenset({"output", "response", "object"}),
     volatile_answer_keys=frozenset(
         {
             *("id", "item_id", "created_at", "completed_at", "previous_response_id"),
