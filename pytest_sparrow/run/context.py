@@ -13,7 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.answering import done_here, is_answering, is_captured, is_in_world
+from pytest_sparrow.run.answering import done_here, is_answering, is_captured, is_in_world, running_tool
 from pytest_sparrow.run.lanes import current_strand
 from pytest_sparrow.run.users_code import is_users
 
@@ -92,6 +92,10 @@ def note_thread(thread: threading.Thread) -> None:
         _threads[thread] = run
 
 
+pool_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads of pools: any run may use them."""
+
+
 def has_threads(run: OpenRun) -> bool:
     """Whether a thread that was started in a run still lives."""
     return bool(_threads) and any(
@@ -112,6 +116,7 @@ def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R],
     Returns:
         The work, and what to call when the result of the work is there for others; None outside every run.
     """
+    _note_own_strand()
     if not is_captured():
         return done_here(work), None
     if is_answering():
@@ -146,6 +151,13 @@ def works_for(frame: FrameType) -> OpenRun | None:
     return None
 
 
+def _note_own_strand() -> None:
+    """Note that a tool makes a strand of its own, if a tool's code runs here."""
+    tool = running_tool()
+    if tool is not None:
+        tool.makes_strands = True
+
+
 def task_made(task: object, context: contextvars.Context | None) -> None:
     """Give a task, which was made here and now, its lane; outside every run, or `answering`, nothing happens.
 
@@ -153,6 +165,7 @@ def task_made(task: object, context: contextvars.Context | None) -> None:
         task: the task.
         context: the context of the task alone; None: other tasks may share it, or it is not known.
     """
+    _note_own_strand()
     run = _carried_run()
     if run is None or is_collecting():
         return

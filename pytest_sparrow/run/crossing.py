@@ -60,6 +60,7 @@ class Crossing:
         hides: the numbers of events that only the fault caused.
         emitted: how many parts of a model's answer have been emitted as events.
         asks_models: whether a tool that ran asked a model itself.
+        makes_strands: whether the code of a tool that ran made tasks or threads.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
         by: the name of the framework's adapter that saw the tool; "" for a tool that the user has wrapped.
         runs: why a replay must run the tool; "" where the recorded answer is given.
@@ -98,6 +99,7 @@ class Crossing:
         "is_held",
         "kind",
         "lane",
+        "makes_strands",
         "number",
         "optional",
         "outer",
@@ -141,6 +143,7 @@ class Crossing:
         self.hides: list[int] = []
         self.emitted = 0
         self.asks_models = False
+        self.makes_strands = False
         self.settled = False
         self.by = ""
         self.runs = ""

@@ -54,13 +54,22 @@ class TooManyValues(Exception):
 
 
 class _Held:
-    """What a container held: parts by key or index, or a copy of it as a whole."""
+    """What a container held: parts by key or index, or a copy of it as a whole.
 
-    __slots__ = ("live", "parts")
+    Attributes:
+        live: the container.
+        parts: what it held.
+        is_flat: whether none of its parts can change.
+        is_whole: whether ``parts`` is a copy of it.
+    """
 
-    def __init__(self, live: Any, parts: Any) -> None:
+    __slots__ = ("is_flat", "is_whole", "live", "parts")
+
+    def __init__(self, live: Any, parts: Any, *, is_flat: bool = False, is_whole: bool = False) -> None:
         self.live = live
         self.parts = parts
+        self.is_flat = is_flat
+        self.is_whole = is_whole
 
 
 class Watched:
@@ -163,14 +172,16 @@ class Watched:
                 left[0] -= _weight(value)
                 if left[0] < 0:
                     raise TooManyValues
-                self._held[id(value)] = _Held(value, _whole(value))
+                self._held[id(value)] = _Held(value, _whole(value), is_whole=True)
             return
         left[0] -= len(parts)
         if left[0] < 0:
             raise TooManyValues
-        held = self._held[id(value)] = _Held(value, None)
-        held.parts = _copied(parts)
-        for part in held.parts.values() if isinstance(parts, dict) else held.parts:
+        kept = _copied(parts)
+        within = kept.values() if isinstance(kept, dict) else kept
+        is_flat = _LEAVES.issuperset(map(type, within))
+        self._held[id(value)] = _Held(value, kept, is_flat=is_flat)
+        for part in () if is_flat else within:
             if type(part) not in _LEAVES:
                 self._hold(part, left)
 
@@ -204,11 +215,13 @@ class Watched:
         if held is None or id(value) in said:
             return None
         said.add(id(value))
-        if _is_whole(value):
+        if held.is_whole:
             new = _whole(value)
             return None if difference(held.parts, new) is None else self._written({}, "to", new, place)
         parts = self._parts(value)
         now = _copied(() if parts is None else parts)
+        if held.is_flat and _is_as_before(held.parts, now):
+            return None  # the usual case, at the speed of C
         if isinstance(now, dict):
             return self._change_of_named(held, now, place, said)
         return self._change_of_items(held, now, place, said)
@@ -216,12 +229,8 @@ class Watched:
     def _change_of_named(self, held: _Held, now: dict[Any, Any], place: Place, said: set[int]) -> Json:
         before = held.parts
         change: dict[str, Json] = {}
-        if (
-            all(map(is_, before, now))
-            and len(before) == len(now)
-            and all(map(is_, before.values(), now.values()))
-        ):
-            self._write_within(change, iter(now.items()), place, said)  # the usual case, at the speed of C
+        if _is_as_before(before, now):
+            self._write_within(change, iter(now.items()), place, said)
             return change
         new = {key: item for key, item in now.items() if key not in before or not _same(before[key], item)}
         if new:
@@ -447,6 +456,13 @@ def _same(old: Any, now: Any) -> bool:
 def _copied(parts: Any) -> Any:
     """A copy at once: another thread may change what a variable holds."""
     return dict(parts) if isinstance(parts, dict) else list(parts)
+
+
+def _is_as_before(before: Any, now: Any) -> bool:
+    """Whether the very same parts lie in a container, in the same places."""
+    if len(before) != len(now) or not all(map(is_, before, now)):
+        return False
+    return not isinstance(before, dict) or all(map(is_, before.values(), now.values()))
 
 
 def _keyed(parts: Any) -> Iterator[tuple[Any, Any]]:

@@ -55,6 +55,11 @@ class Variables:
     def __init__(self, found: dict[str, Variable]) -> None:
         self.found = found
 
+    def leave_out(self, names: set[str]) -> None:
+        """Do not look at some variables."""
+        for name in names & self.found.keys():
+            del self.found[name]
+
     def store(self) -> VariableStore:
         """The variables that hold something."""
         return VariableStore(self.found)

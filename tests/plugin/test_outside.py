@@ -106,6 +106,18 @@ TESTS = """
         asyncio.run(agent())
         ask([sorted(map(str, log)), pick(1, 2)])
 
+    def test_own_strands(sparrow):
+        log = []
+        @sparrow.tool
+        async def look(order: str) -> None:
+            await asyncio.to_thread(log.append, order)
+            async def part(number):
+                await asyncio.sleep(0.001 * number)
+                log.append(number)
+            await asyncio.gather(part(2), part(1))
+        asyncio.run(look("a"))
+        ask([log, pick(1, 2)])
+
     def test_threads(sparrow):
         total, lock = 0, threading.Lock()
         @sparrow.tool
@@ -149,7 +161,7 @@ def recorded(inner):
 def test_an_unchanged_agent_finds_what_its_tools_changed(recorded):
     """Globals, another module's, closures; sync, async, side by side, threads: green, whatever else is passed over."""
     result = recorded.replay()
-    result.assert_outcomes(passed=8)
+    result.assert_outcomes(passed=9)
     result.stdout.no_fnmatch_line("*not compared*")
 
 
@@ -157,7 +169,7 @@ def test_a_changed_agent_is_red(recorded):
     """The prompt, and the account or the text that a tool closes over."""
     recorded.env(CHANGED="1")
     result = recorded.replay()
-    result.assert_outcomes(failed=8)
+    result.assert_outcomes(failed=9)
     said = reported(result)
     assert "on['nonlocal']['fetch.account']['owner']" in said["test_account"]
     assert "on['nonlocal']['tenant']" in said["test_tenant"]

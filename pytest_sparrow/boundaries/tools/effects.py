@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import weakref
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watch_files
 from pytest_sparrow.boundaries.tools.files import EVENTS, paths_of, write_again, written
 from pytest_sparrow.boundaries.tools.outside import tables_closed_over
 from pytest_sparrow.run.answering import running_tool
+from pytest_sparrow.run.context import pool_threads
 from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.changes import CARRIERS, TooManyValues, Watched, is_changeable
 from pytest_sparrow.values.kinds import is_data
@@ -43,24 +45,30 @@ def is_open(kind: type) -> bool:
 _changed_cells: weakref.WeakKeyDictionary[OpenRun, set[int]] = weakref.WeakKeyDictionary()
 """The variables that tools of a run have changed, by the ids of their cells: these hold what the tools say."""
 
+_vast: weakref.WeakKeyDictionary[OpenRun, dict[str, set[str]]] = weakref.WeakKeyDictionary()
+"""By tool, the names of variables of a run that hold too much: to find that out again would take as long."""
+
 _looking = threading.RLock()
 """Held while a call's objects are looked at: a call of another thread may look at them, too."""
 
-_MOST_STEPPED = 1_000
+_MOST_STEPPED = 20
 """Containers of a call that are looked at whenever the call waits; those of a call with more only at its end."""
+
+_MOST_STEPS = 100
+"""Times that one call is looked at where it waits."""
 
 
 class LiveEffects:
     """What one live call changes.
 
-    Where the call waits, others run: what they change meanwhile is not the call's. Enter the object (``with effects:``)
+    Where the call waits, others may run, and what they change is not the call's. Enter the object (``with effects:``)
     around each step of a coroutine.
 
     Attributes:
         tool: the tool's name.
         crossing: the call.
         watched: its objects.
-        waits: whether others run.
+        waits: whether the call waits.
         outer: the calls within which this one is made, the innermost first.
     """
 
@@ -76,6 +84,8 @@ class LiveEffects:
         self.tool = tool
         self.watched = watched
         self.waits = False
+        self._at_item = False
+        self._steps = 0
         self._first: Json = None
         self._parts: list[Json] = []
         self._read: dict[str, int] = {}
@@ -88,13 +98,17 @@ class LiveEffects:
     ) -> LiveEffects:
         """Look at the objects before the call."""
         effects = cls(run, crossing, tool, Watched(roots(), is_open))
+        vast = _vast.setdefault(run, {}).setdefault(tool, set())
         with _looking:
+            if OUTSIDE in effects.watched.roots:
+                effects.watched.roots[OUTSIDE].leave_out(vast)
             effects._look()
             effects._read = tables_closed_over(effects.watched.roots.get(OUTSIDE))
             for name in effects.watched.too_large:
+                vast.add(name)
                 run.not_compared("vast", tool, name)
             for other in effects.others():
-                if not other.waits and other.watched.shares(effects.watched):
+                if not other.is_left_alone and other.watched.shares(effects.watched):
                     other.note_part()  # what it has changed before this call began
         _under_way.add(weakref.ref(effects, _under_way.discard))
         return effects
@@ -110,10 +124,23 @@ class LiveEffects:
             self._run.not_compared("large", self.tool, "")
             self.watched = Watched({}, is_open)
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether the call waits, and whatever changes meanwhile is not its own.
+
+        A generator waits for its reader. A coroutine may wait for tasks and threads of its own: what they change is
+        the call's. It has none if it made none, and none of a pool lives.
+        """
+        alone = self._at_item or not (
+            self.crossing.makes_strands or any(map(Thread.is_alive, list(pool_threads)))
+        )
+        return self.waits and alone
+
     def resumed(self) -> None:
-        """Look again: what has changed while the call waited is not its own."""
-        if self.waits:
-            self.waits = False
+        """Look again where what has changed while the call waited is not its own."""
+        is_left_alone = self.is_left_alone
+        self.waits = self._at_item = False
+        if is_left_alone:
             with _looking:
                 self._look()
 
@@ -121,7 +148,10 @@ class LiveEffects:
         self.resumed()
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None and self.watched.size <= _MOST_STEPPED:  # else the coroutine has ended
+        self._steps += 1
+        if (
+            kind is None and self.watched.size <= _MOST_STEPPED and self._steps <= _MOST_STEPS
+        ):  # it has not ended
             with _looking:
                 self.note_part()
                 self.waits = True
@@ -145,7 +175,7 @@ class LiveEffects:
         """Note what has changed before an item of a generator, and which object of the caller's it is."""
         with _looking:
             changed = self._all_changed()
-            self.waits = True
+            self.waits = self._at_item = True
         if changed:
             self._items["changed_before"][str(number)] = changed
         if same:
@@ -183,7 +213,7 @@ class LiveEffects:
 
     def _all_changed(self) -> Json:
         """The changes since the last item: one, or several that were made one after the other."""
-        last = {} if self.waits else self._changed()
+        last = {} if self.is_left_alone else self._changed()
         parts, self._parts = [*self._parts, *([last] if last else [])], []
         return parts if len(parts) > 1 else next(iter(parts), {})
 

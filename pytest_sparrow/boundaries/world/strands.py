@@ -31,6 +31,7 @@ from pytest_sparrow.run.context import (
     finalizing,
     is_collecting,
     note_thread,
+    pool_threads,
     serving_port,
     started_by_collector,
     taking_run,
@@ -57,7 +58,9 @@ def _started(start: Callable[[threading.Thread], None]) -> Callable[[threading.T
     def hand_on_and_start(thread: threading.Thread) -> None:
         # A pool's own threads belong to nobody, and would only use up numbers of lanes: each piece of work brings its
         # lane with it, or a copy of its context.
-        if not _serves_a_pool(thread):
+        if _serves_a_pool(thread):
+            pool_threads.add(thread)
+        else:
             note_thread(thread)
             thread.run = _until_its_end(*carried(thread.run))  # type: ignore[method-assign]
         start(thread)

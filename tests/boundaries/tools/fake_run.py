@@ -57,6 +57,7 @@ class FakeCrossing:
     captured: bool = False
     runs_in_replay: bool = False
     is_held: bool = False
+    makes_strands: bool = False
 
     def inside(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
