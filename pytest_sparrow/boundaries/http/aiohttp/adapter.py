@@ -100,8 +100,16 @@ async def _passed(go: Callable[[], Awaitable[Any]], request: Any) -> Any:
     connection = await go()
     if request.headers.get("connection", "").lower() == "close":
         # httpx over aiohttp while recording: aiohttp would keep a connection although the request asks to close it.
-        connection.protocol.force_close()
+        _use_once(connection.protocol)
     return connection
+
+
+def _use_once(protocol: Any) -> None:
+    """See to it that no other request gets the connection."""
+    if hasattr(protocol, "force_close"):
+        protocol.force_close()
+    else:  # aiohttp 3.11.0
+        protocol._should_close = True  # noqa: SLF001
 
 
 async def _connected(go: Callable[[], Awaitable[Any]], request: Any) -> Any:
@@ -139,7 +147,7 @@ class _LiveConnection:
         self._live = live
         # Used once: whether a kept connection is still open at the next request is chance, and aiohttp sends again
         # where it is not, which would be one more crossing.
-        protocol.force_close()
+        _use_once(protocol)
         set_params = protocol.set_response_params
 
         def set_response_params(**params: Any) -> None:
@@ -202,6 +210,8 @@ class _AiohttpAdapter(Adapter):
         return connection
 
     def fail(self, request: _ConnectingRequest, error: Exception) -> Any:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise error  # aiohttp 3.11 would ask again, had it got a connection
         # Not raised here: the client would turn any timeout into a timeout while connecting.
         return replay_connection(request.connector, request.request, error)
 
