@@ -56,7 +56,11 @@ def halves_of(raw: Any) -> tuple[dict[str, Json], dict[str, Json]]:
     asked["some_headers"] = True
     headers, body = _headers(response), _bytes(response, "response")
     return asked, answered_of(
-        _status(response), headers, body, decoded=_is_decoded(body, header(headers, "content-encoding"))
+        _status(response),
+        headers,
+        body,
+        decoded=_is_decoded(body, header(headers, "content-encoding")),
+        reason=_reason(response),
     )
 
 
@@ -88,6 +92,13 @@ def _status(response: dict[str, Any]) -> int:
     if type(code) is not int or not 100 <= code <= 999:
         raise Unreadable(f"its response has the status {code!r}")
     return code
+
+
+def _reason(response: dict[str, Any]) -> str | None:
+    """The phrase behind the status, as vcrpy writes it; None where it holds none."""
+    status = response.get("status")
+    message = status.get("message") if isinstance(status, dict) else None
+    return message if isinstance(message, str) and message else None
 
 
 def _headers(half: dict[str, Any]) -> list[tuple[str, str]]:

@@ -101,16 +101,25 @@ class LiveBodyRecorder(BodyRecorder):
         status: the response's status.
         headers: the response's headers.
         decoded: whether the chunks are uncompressed already.
+        reason: the phrase behind the status; None where the protocol has none.
     """
 
     def __init__(
-        self, crossing: Crossing, *, method: str, status: int, headers: Headers, decoded: bool = False
+        self,
+        crossing: Crossing,
+        *,
+        method: str,
+        status: int,
+        headers: Headers,
+        decoded: bool = False,
+        reason: str | None = None,
     ) -> None:
         super().__init__(crossing)
         self._method = method
         self._status = status
         self._headers = headers
         self._decoded = decoded
+        self._reason = reason
         self._chunks: list[bytes] = []
         kind = media_type(header(headers, "content-type"))[0]
         ends = _EVENTS if kind == sse.MEDIA_TYPE else _LINES if kind in sse.LINE_TYPES else None
@@ -138,7 +147,13 @@ class LiveBodyRecorder(BodyRecorder):
         last = self._chunks[-1] if self._chunks else b""
         self._chunks.clear()
         answered = answered_of(
-            self._status, self._headers, raw, decoded=self._decoded, failure=failure, pieces=pieces
+            self._status,
+            self._headers,
+            raw,
+            decoded=self._decoded,
+            failure=failure,
+            pieces=pieces,
+            reason=self._reason,
         )
         complete = ended or (not broken and (self._has_all(len(raw)) or _says_done(answered)))
         self._crossing.read_whole = ended or (not broken and self._is_counted(answered, last))

@@ -37,7 +37,14 @@ Headers = Sequence[tuple[str, str]]
 # Headers that describe the bytes on the wire, not the content: a replayed answer has its own.
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"})
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_PHRASES = {
+    **{status.value: status.phrase for status in HTTPStatus},
+    # Python 3.13 has other words for these.
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    416: "Requested Range Not Satisfiable",
+    422: "Unprocessable Entity",
+}
 
 _LONGEST_HONOURED_DELAY = 120.0
 """Seconds. SDKs give up rather than wait longer (openai 3.54 `MAX_RETRY_AFTER_DELAY`): a longer retry delay decides
@@ -57,6 +64,7 @@ class Reply:
         crossing: the crossing to settle when the client has the whole answer; None: no crossing.
         arrival: what the answer waits for as a whole; None: for nothing, or only the last piece of a stream waits.
         delay: the delay of each piece of the body, in seconds.
+        reason: the phrase behind the status.
         cancellation_wait: how to treat a client that reads beyond the point where the recorded client cancelled; None:
             the answer is whole.
     """
@@ -69,6 +77,7 @@ class Reply:
     arrival: Arrival | None = None
     delay: float = 0.0
     cancellation_wait: CancellationWait | None = None
+    reason: str = ""
 
 
 def asked_of(method: str, url: str, headers: Headers, raw: bytes) -> dict[str, Json]:
@@ -87,6 +96,7 @@ def answered_of(
     decoded: bool = False,
     failure: TransportFailure | None = None,
     pieces: Sequence[bytes] = (),
+    reason: str | None = None,
 ) -> dict[str, Json]:
     """The *answered* half of a response.
 
@@ -101,12 +111,17 @@ def answered_of(
         decoded: whether ``raw`` is uncompressed already.
         failure: the error that the transport raised within the body.
         pieces: the pieces in which the body of a stream came.
+        reason: the phrase behind the status; None where the protocol has none (HTTP/2).
     """
     named = header(headers, "content-encoding") if raw else ""
     coding = "" if decoded else named
-    content = uncompressed(raw, coding)
-    kept = [[name, value] for name, value in headers if _says_more(name.lower(), raw, content)]
+    # No content of a client that read the first bytes only, or none in it: the bytes say more.
+    content = uncompressed(raw, coding) or (None if raw and coding else b"")
+    is_cut = failure is not None and not named
+    kept = [[name, value] for name, value in headers if _says_more(name.lower(), raw, content, is_cut=is_cut)]
     answered: dict[str, Json] = {"status": status, "headers": kept}
+    if reason is not None and reason != _PHRASES.get(status, ""):
+        answered["reason"] = reason
     if content is None:
         answered["body"] = body_of(raw, "application/octet-stream", answered=True)
     elif content:
@@ -153,10 +168,11 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     if packed is not None:
         chunks = packed
         headers.append(("content-encoding", compression))
-    if method.upper() == "HEAD":
-        headers += [pair for pair in recorded if pair[0].lower() == "content-length"]
-    elif failure is None and not _comes_in_pieces(body, recorded) and may_have_body(status):
+    whole = method.upper() != "HEAD" and failure is None
+    if whole and not _comes_in_pieces(body, recorded) and may_have_body(status):
         headers.append(("content-length", str(sum(map(len, chunks)))))
+    elif not whole and not compression:
+        headers += _said_of_the_whole(recorded, with_coding=failure is None)
     return Reply(
         status=status,
         headers=tuple(headers),
@@ -165,7 +181,20 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
         crossing=crossing,
         arrival=None if len(chunks) > 1 and stream_form(body) else crossing.arrival,
         delay=crossing.delay,
+        reason=_reason_of(status, answered),
     )
+
+
+def _said_of_the_whole(recorded: Headers, *, with_coding: bool) -> list[tuple[str, str]]:
+    """What the headers say of a body that did not come (HEAD), or not all of it."""
+    names = ("content-length", "content-encoding") if with_coding else ("content-length",)
+    return [pair for pair in recorded if pair[0].lower() in names]
+
+
+def _reason_of(status: int, answered: dict[str, Json]) -> str:
+    """The phrase behind the status: clients show it in their errors (``404 Client Error: NOT FOUND``)."""
+    recorded = answered.get("reason")
+    return recorded if isinstance(recorded, str) else _PHRASES.get(status, "")
 
 
 def header(headers: Iterable[tuple[str, str]], name: str) -> str:
@@ -191,11 +220,11 @@ def _pairs(headers: Json) -> list[tuple[str, str]]:
     ]
 
 
-def _says_more(name: str, raw: bytes, content: bytes | None) -> bool:
-    """Whether a header says more than the recorded body: a length counts where there is no body (HEAD)."""
+def _says_more(name: str, raw: bytes, content: bytes | None, *, is_cut: bool) -> bool:
+    """Whether a header says more than the recorded body: a length counts where there is no body (HEAD), or not all."""
     if name == "content-encoding":
-        return content is None
-    return name != "content-length" or not raw
+        return content is None or not raw
+    return name != "content-length" or not raw or is_cut
 
 
 def _failure_of(error: Json) -> TransportFailure | None:
@@ -279,9 +308,10 @@ def may_have_body(status: int) -> bool:
     return status >= 200 and status not in (204, 304)
 
 
-def head_bytes(status: int, headers: Headers, *, chunked: bool, encoding: str) -> bytes:
+def head_bytes(reply: Reply, *, chunked: bool, encoding: str) -> bytes:
     """An answer in HTTP/1.1 up to its body, for libraries that parse a replayed answer themselves."""
-    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}", *(f"{n}: {_one_line(v)}" for n, v in headers)]
+    lines = [f"HTTP/1.1 {reply.status or 0} {_one_line(reply.reason)}"]
+    lines += [f"{name}: {_one_line(value)}" for name, value in reply.headers]
     if chunked:
         lines.append("transfer-encoding: chunked")
     return "\r\n".join([*lines, "\r\n"]).encode(encoding, "replace")

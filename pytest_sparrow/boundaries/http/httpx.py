@@ -177,7 +177,10 @@ class _HttpxAdapter(Adapter):
             (name.encode("utf-8", "replace"), value.encode("utf-8", "replace"))
             for name, value in reply.headers
         ]
-        return self._library.Response(reply.status, headers=headers, stream=stream, request=request)
+        extensions = {"reason_phrase": reply.reason.encode("latin-1", "replace")}
+        return self._library.Response(
+            reply.status, headers=headers, stream=stream, request=request, extensions=extensions
+        )
 
     def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002 - the error holds the request
         raise error
@@ -190,6 +193,7 @@ class _HttpxAdapter(Adapter):
             status=response.status_code,
             headers=response.headers.multi_items(),
             decoded=loaded,
+            reason=_reason_of(response),
         )
         if loaded:
             # The transport has read the whole body, so nobody will iterate the stream.
@@ -210,6 +214,12 @@ class _HttpxAdapter(Adapter):
             kind = self._library.ConnectError
         error: Exception = kind(failure.message, request=request)
         return error
+
+
+def _reason_of(response: Any) -> str | None:
+    """The phrase behind the status, as httpcore gives it; HTTP/2 has none."""
+    phrase = response.extensions.get("reason_phrase")
+    return phrase.decode("latin-1") if isinstance(phrase, bytes) else None
 
 
 class _ProxyTransport:

@@ -224,6 +224,7 @@ class _AiohttpAdapter(Adapter):
                 (n.decode("utf-8", "replace"), v.decode("utf-8", "replace")) for n, v in response.raw_headers
             ],
             decoded=request.auto_decompress and "content-encoding" in response.headers,
+            reason=response.reason,
         )
         arriving = response.content
         if arriving.at_eof():

@@ -125,7 +125,7 @@ def replay_connection(connector: Any, request: Any, answer: Reply | Exception) -
 
 
 def _head(request: Any, reply: Reply) -> bytes:
-    head = head_bytes(reply.status or 0, reply.headers, chunked=is_chunked(reply), encoding="utf-8")
+    head = head_bytes(reply, chunked=is_chunked(reply), encoding="utf-8")
     # A client that waits for the answer 100 would never send its body.
     return b"HTTP/1.1 100 Continue\r\n\r\n" + head if "expect" in request.headers else head
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from pytest_sparrow.boundaries.http.adapter import Adapter
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee
-from pytest_sparrow.boundaries.http.exchange import header, may_have_body
+from pytest_sparrow.boundaries.http.exchange import Reply, header, may_have_body
 from pytest_sparrow.boundaries.http.flow import LiveRequest, OutgoingRequest, drive, route
 from pytest_sparrow.boundaries.http.http_client import LIBRARY
 from pytest_sparrow.boundaries.http.http_client.bodies import (
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
-    from pytest_sparrow.boundaries.http.exchange import Headers, Reply
+    from pytest_sparrow.boundaries.http.exchange import Headers
     from pytest_sparrow.boundaries.http.flow import FlowStep
     from pytest_sparrow.run.crossing import Crossing
 
@@ -226,17 +226,23 @@ class _Request(Adapter):
     def response(self, request: Any, reply: Reply, body: ServedBody, recorder: BodyRecorder | None) -> Any:  # noqa: ARG002
         has_body = self._method != "HEAD" and may_have_body(reply.status or 0)
         tee = Tee(body, recorder, failure_while_reading)
-        return self._send_to(ServedSocket(reply.status or 0, reply.headers, tee, has_body=has_body))
+        return self._send_to(ServedSocket(reply, tee, has_body=has_body))
 
     def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002
         if self._of_answer is not error:
             raise error
         self._error = error
-        return self._send_to(ServedSocket(0, (), Tee((), None, failure_while_reading), has_body=False))
+        return self._send_to(
+            ServedSocket(Reply(status=None), Tee((), None, failure_while_reading), has_body=False)
+        )
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:  # noqa: ARG002
         recorder = LiveBodyRecorder(
-            crossing, method=self._method, status=response.status, headers=response.getheaders()
+            crossing,
+            method=self._method,
+            status=response.status,
+            headers=response.getheaders(),
+            reason=response.reason,
         )
         record_body(
             response,
@@ -244,7 +250,7 @@ class _Request(Adapter):
             recorder,
             failure_while_reading,
             owners=Owners(response),
-            strict=response.chunked,
+            strict=True,
         )
         return response
 

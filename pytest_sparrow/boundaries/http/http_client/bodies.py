@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Tee
-    from pytest_sparrow.boundaries.http.exchange import Headers
+    from pytest_sparrow.boundaries.http.exchange import Reply
     from pytest_sparrow.exchange import TransportFailure
 
 
@@ -95,8 +95,7 @@ class ServedSocket:
     """Stands in for a connection's socket: accepts any request, and holds one answer.
 
     Args:
-        status: the status code.
-        headers: names and values, in order.
+        reply: status, reason phrase and headers.
         body: the pieces of the body; each is read only when the client wants it.
         has_body: whether the answer can have a body (RFC 9112, 6.3).
 
@@ -104,9 +103,9 @@ class ServedSocket:
         owners: the objects that read from the socket.
     """
 
-    def __init__(self, status: int, headers: Headers, body: Tee, *, has_body: bool) -> None:
+    def __init__(self, reply: Reply, body: Tee, *, has_body: bool) -> None:
         self.owners = Owners()
-        self._pieces = _pieces(status, headers, body, has_body=has_body)
+        self._pieces = _pieces(reply, body, has_body=has_body)
         self._body = body
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedIOBase:
@@ -160,15 +159,37 @@ class _AnswerFile(io.RawIOBase):
                 self._body.close()
 
 
-def _pieces(status: int, headers: Headers, body: Tee, *, has_body: bool) -> Generator[bytes]:
+def _pieces(reply: Reply, body: Tee, *, has_body: bool) -> Generator[bytes]:
     """The head, then the body; in chunks where no length is known, so that each piece is read when it is served."""
-    chunked = has_body and not header(headers, "content-length")
-    yield head_bytes(status, headers, chunked=chunked, encoding="latin-1")
-    for piece in body:
-        if piece:  # an empty chunk would be the last one
-            yield chunk_bytes(piece) if chunked else piece
+    chunked = has_body and not header(reply.headers, "content-length")
+    yield head_bytes(reply, chunked=chunked, encoding="latin-1")
+    try:
+        for piece in body:
+            if piece:  # an empty chunk would be the last one
+                yield chunk_bytes(piece) if chunked else piece
+    except Exception:
+        if not _ends_early(reply):
+            raise
+        return
     if chunked:
         yield chunk_bytes(b"")
+
+
+def _ends_early(reply: Reply) -> bool:
+    """Whether the connection ended within the body: the client says so by itself, or not, as it reads.
+
+    Some ways to read from http.client do not look, and urllib3 has other words for each.
+    """
+    failure = reply.failure
+    return failure is not None and (
+        failure.type == "IncompleteRead"
+        or _PREMATURE in failure.message
+        or (_EXPECTED in failure.message and header(reply.headers, "content-length") != "")
+    )
+
+
+_PREMATURE = "Response ended prematurely"
+_EXPECTED = "more expected"
 
 
 class PlainFraming:
@@ -197,7 +218,7 @@ class PlainFraming:
         """What is missing where the connection ends now, in urllib3's words; None: nothing."""
         if self._length is None or self.ended:
             return None
-        return f"IncompleteRead({self._got} bytes read, {self._length - self._got} more expected)"
+        return f"IncompleteRead({self._got} bytes read, {self._length - self._got} {_EXPECTED})"
 
 
 class ChunkedFraming:
@@ -230,8 +251,8 @@ class ChunkedFraming:
         if self.ended:
             return None
         if not self._left:
-            return "Response ended prematurely"
-        return f"IncompleteRead({self._got} bytes read, {self._left} more expected)"
+            return _PREMATURE
+        return f"IncompleteRead({self._got} bytes read, {self._left} {_EXPECTED})"
 
     def _line_ends(self, line: bytes) -> None:
         if not self._wants_size:  # the line end after a chunk

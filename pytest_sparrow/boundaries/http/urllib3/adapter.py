@@ -246,7 +246,7 @@ class _RequestAttempt(Adapter):
         has_body = self._method != "HEAD" and may_have_body(reply.status or 0)
         tee = Tee(body, recorder, failure_while_reading)
         conn = self._library.connection.HTTPConnection(self._pool.host, self._pool.port)
-        conn.sock = served = ServedSocket(reply.status or 0, reply.headers, tee, has_body=has_body)
+        conn.sock = served = ServedSocket(reply, tee, has_body=has_body)
         conn.is_verified = True  # or urllib3 would warn of an unverified certificate
         response = self._make(conn, **{**self._options, "body": None})
         served.owners.add(response, _http_client_response(response))
@@ -261,7 +261,11 @@ class _RequestAttempt(Adapter):
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:  # noqa: ARG002
         raw = _http_client_response(response)
         recorder = LiveBodyRecorder(
-            crossing, method=self._method, status=response.status, headers=_pairs(response)
+            crossing,
+            method=self._method,
+            status=response.status,
+            headers=_pairs(response),
+            reason=response.reason,
         )
         if raw is None:  # the response was read already
             recorder.add(response.data)
