@@ -232,13 +232,11 @@ class _Reached:
 def _leading_in(value: Any) -> list[Any]:
     """What may lead to functions: the functions in a short table, or an object itself."""
     kind = type(value)
-    if not issubclass(kind, dict | list | tuple):
+    if kind not in (dict, list, tuple):
         return [] if is_data(value) else [value]
     if len(value) > _MOST_IN_TABLES:
         return []
-    return [
-        each for each in list(value.values() if issubclass(kind, dict) else value) if type(each) in _LEADING
-    ]
+    return [each for each in list(value.values() if kind is dict else value) if type(each) in _LEADING]
 
 
 def _own_attributes(value: Any) -> dict[str, Any]:
