@@ -314,14 +314,14 @@ def test_a_golden_reaches_no_other_variable():
         _tool(_one)("a")
     _world()
     answered = recorded.only.answered
-    answered["changed"]["nonlocal"]["set"] |= {"LIMIT": 9, "LOCK": 1, "print": 1}
+    answered["changed"]["nonlocal"]["set"] |= {"ROWS": 9, "LIMIT": 9, "LOCK": 1, "print": 1}
     answered["changed"]["nonlocal"]["within"] = {
         "gone": {"set": {"a": 1}},
         **answered["changed"]["nonlocal"]["within"],
     }
     with opened(recorded) as run:
         _tool(_one)("a")
-    assert (LIMIT, LOCK.__class__) == (5, threading.Lock().__class__)
+    assert (LIMIT, type(LOCK), type(ROWS)) == (5, type(threading.Lock()), dict)
     assert run.uncompared[0][0] == "unchanged"
     assert _world()[2:6] == [0, 1, 1, "['a']"]
 
