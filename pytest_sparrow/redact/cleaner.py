@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_sparrow.errors import NotRecordable
@@ -20,9 +21,9 @@ from pytest_sparrow.redact.names import (
     secret_members,
 )
 from pytest_sparrow.redact.notations import replace_named
-from pytest_sparrow.redact.placeholders import PLACEHOLDER, is_close_to_one, strip_numbers
+from pytest_sparrow.redact.placeholders import PLACED, PLACEHOLDER, is_close_to_one, strip_numbers
 from pytest_sparrow.redact.plausible import bare_value, is_generated, plausible
-from pytest_sparrow.redact.scanner_rules import EDGE, FILE
+from pytest_sparrow.redact.scanner_rules import EDGE, without_files
 from pytest_sparrow.redact.shapes import replace_shapes, whole_shape
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
@@ -117,13 +118,13 @@ class Cleaner:
             data, cleaned = jsontext.spell(cast("Json", value)), jsontext.spell(cast("Json", clean))
         except ValueError:
             return True
-        needles, has_placeholders = set[bytes](), b"<secret:" in data
+        needles = set[bytes]()
+        placed = Counter(PLACED.findall(cleaned))
+        placed.subtract(PLACED.findall(data))
         for secret in learned:
             spelled = needles_of(secret)
             needles |= spelled
-            placeholder = (self._numbering.given(secret) or secret).encode("utf-8", "surrogatepass")
-            earlier = data.count(placeholder) if has_placeholders else 0
-            if sum(map(data.count, spelled)) != cleaned.count(placeholder) - earlier:
+            if sum(map(data.count, spelled)) != placed[(self._numbering.given(secret) or "").encode()]:
                 return True
 
         def holds(plain: bytes) -> bool:
@@ -258,7 +259,7 @@ class Cleaner:
 
     def plain(self, text: str) -> str:
         """A text without secrets, by search alone; the middle of a file in base64 stays unsearched."""
-        if len(text) < FILE:
+        if without_files(data := text.encode("utf-8", "surrogatepass")) is data:
             return self._searched(text)
         text = self._own.replace(text, self._placeholder)  # a user's pattern counts everywhere
         parts, done = [], 0

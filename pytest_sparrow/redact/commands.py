@@ -183,6 +183,7 @@ _PATTERNS = tuple(
 def in_commands(text: str) -> Iterator[tuple[int, int, Rule]]:
     """The secrets in the command lines, protocols and sentences of a text, and the rule of each."""
     for word, pattern, rule in _PATTERNS:
-        for match in pattern.finditer(text) if word in text else ():
+        # Of most words a letter stands nowhere in a file of settings: one letter is looked for at memory speed.
+        for match in pattern.finditer(text) if word[-1] in text and word in text else ():
             if rule not in (_KEY, _COOKIE) or is_generated(match[1]):
                 yield *match.span(1), rule

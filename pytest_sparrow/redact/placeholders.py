@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 """``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
 
+PLACED = re.compile(rb"<secret:[a-z0-9-]+:[0-9]+>")
+"""The same in UTF-8, as a whole."""
+
 OR = "-or-"
 """Stands between the kinds of one secret that has several."""
 

@@ -41,9 +41,18 @@ def bare_value(value: str) -> str:
     return (rest if scheme is None else rest[scheme.end() :]).strip()
 
 
-_PLAIN_KEY = re.compile(r"(?=[0-9]*[A-Za-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16,}")
-"""Letters and digits, what most keys are: no word, path, template or number."""
 _SURE_OF_KEYS = (Sure.ANY, Sure.PASSWORD, Sure.KEY, Sure.NAMED)
+
+
+def _is_plain_key(value: str) -> bool:
+    """Whether a value is of letters and digits, as most keys are: no word, path, template or number."""
+    return (
+        len(value) >= 16
+        and value.isalnum()
+        and value.isascii()
+        and not value.isalpha()
+        and not value.isdigit()
+    )
 
 
 def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
@@ -54,7 +63,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
         rule: the rule of the field's name.
         words: plain words may be a password: in what an agent sends, and never gets back.
     """
-    if rule.sure in _SURE_OF_KEYS and _PLAIN_KEY.fullmatch(value):
+    if rule.sure in _SURE_OF_KEYS and _is_plain_key(value):
         return True
     rest = bare_value(value)
     return bool(rest) and not is_template(rest) and _is_sure(rest, value, rule, words=words)
@@ -102,7 +111,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION
-    if _PLAIN_KEY.fullmatch(value):
+    if _is_plain_key(value):
         return not behind or behind not in "([{"
     rest = bare_value(unquote_plus(value) if "%" in value else value)
     if _ADDRESS.fullmatch(rest):
