@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
-from pytest_sparrow.frameworks.sessions import MESSAGE, REPLIED, answered_by, stream_of
+from pytest_sparrow.frameworks.sessions import MESSAGE, REPLIED, answered_by, messages_of, stream_of
 from pytest_sparrow.providers.composing import event_text
 from pytest_sparrow.run.answering import is_answering
 
@@ -72,32 +72,41 @@ class RecordedSession:
         """The other side's questions that belong to one of the agent's, and have no answer yet."""
         return self._questions
 
-    def sending(self, message: Json) -> Sending:
-        """Note a message of the agent's: ``with session.sending(message):`` around the sending."""
+    def sending(self, message: Json, crossing: Crossing | None = None) -> Sending:
+        """Note a message of the agent's: ``with session.sending(message):`` around the sending.
+
+        Args:
+            message: the message.
+            crossing: the message's, where it has begun.
+        """
         if is_answering():  # a tool that runs asks the server: the tool is recorded as a whole
             return Sending(None)
         dialect = self._pipe.dialect
         self.withdraw(dialect.withdraws(message))
-        crossing = self._pipe.ask(message)
+        crossing = crossing or self._pipe.ask(message)
         key = dialect.question(message)
         if key is None or key in self._waiting:
-            return Sending(crossing, then=functools.partial(self._replied, dialect.reply(message)))
+            return Sending(crossing, then=functools.partial(self.replied, dialect.reply(message)))
         waiting = self._waiting[key] = _Waiting(crossing)
         crossing.flush, crossing.peek = waiting.broken_off, waiting.peek
         return Sending(crossing)
 
-    def _replied(self, question: Key | None) -> None:
+    def replied(self, question: Key | None) -> None:
+        """The agent has answered a question of the other side's."""
         waiting = self._questions.pop(question, None) if question is not None else None
         if waiting is not None:
             waiting.events.append((REPLIED, {"to": question}))
 
-    def received(self, message: Json) -> None:
-        """Note a message that has come."""
+    def received(self, message: Json) -> Json | None:
+        """Note a message that has come; returns the answer that the agent gets in its place, or None."""
         key = self._pipe.dialect.answer(message)
         if key is not None and key in self._waiting:
             waiting = self._waiting.pop(key)
             self._answers += 1
-            waiting.crossing.settle(waiting.answered(message))
+            crossing = waiting.crossing
+            crossing.settle(waiting.answered(message))
+            if crossing.checked:
+                return messages_of(crossing.replayed or {})[-1]
         elif self._waiting:
             # Which question of several it belongs to is not known: to the newest.
             waiting = next(reversed(self._waiting.values()))
@@ -108,6 +117,7 @@ class RecordedSession:
                 waiting.crossing.catch_up()
         else:
             self._unasked.append((self._answers, message))
+        return None
 
     def withdraw(self, key: Key | None) -> None:
         """The agent no longer waits for the answer to its question."""

@@ -59,8 +59,15 @@ class ReplayedSession:
             served.withdraw()
         return served is not None
 
-    def send(self, message: Json) -> None:
+    def send(self, message: Json, *, runs: bool = False) -> Crossing | None:
         """Answer a message of the agent's; the answer comes later.
+
+        Args:
+            message: the message.
+            runs: whether the other side is here, and may answer.
+
+        Returns:
+            The message's crossing where the other side must answer; else None.
 
         Raises:
             ReplayDivergence: the golden holds no answer to this question.
@@ -75,13 +82,15 @@ class ReplayedSession:
         except ReplayDivergence:
             if key is not None:
                 raise
-            return  # nobody waits for an answer; it is a violation already
+            return None  # nobody waits for an answer; it is a violation already
         finally:
             if replied in self._replied:
                 self._replied.pop(replied).set()
         if key is None or key in self._served:
             crossing.settle(crossing.replayed)
-            return
+            return None
+        if runs and (crossing.replayed is None or crossing.checked):
+            return crossing
         served = self._served[key] = _Served(crossing)
         crossing.flush, crossing.peek = served.withdraw, served.peek
         try:
@@ -92,6 +101,7 @@ class ReplayedSession:
             raise self._pipe.run.refuse("unservable", request=request, why=str(error)) from error
         with answering():  # its task is none of the agent's
             self._start(self._serve, key, served, events)
+        return None
 
     async def begin(self) -> None:
         """Hand over what came before the agent asked for anything, and know what came unasked later."""

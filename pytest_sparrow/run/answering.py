@@ -99,6 +99,12 @@ def model_asked() -> None:
         crossing.asks_models = True
 
 
+def as_here() -> answering | None:
+    """What another task enters that goes on with work of a tool's code, where such code runs here; else None."""
+    inside = _answering.get()
+    return None if inside is False else answering(None if inside is True else inside)
+
+
 def done_here(work: Callable[P, R]) -> Callable[P, R]:
     """The work as another thread must do it, where it is handed over here: the world's, and of the same tool."""
     crossing = _answering.get()

@@ -16,7 +16,7 @@ from pytest_sparrow.run.violations import divergence
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
-from pytest_sparrow.wire.asking import addressed, describe
+from pytest_sparrow.wire.asking import addressed, describe, tool_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 def runs_in_replay(exchange: Exchange) -> bool:
     """Whether a recorded tool must run: nothing restores what it gave."""
     return exchange.kind == "tool" and "runs" in (exchange.answered or {})
+
+
+def _tool_here(asked: Asked) -> str:
+    """The name of the tool that a call means, where its code is at hand; "" for any other."""
+    return tool_in_memory(asked.content) if asked.kind == "http" else str(asked.content["name"])
 
 
 class Answers:
@@ -175,7 +180,8 @@ class Answers:
             replayer.observe(asked)
         if not self._extends:
             return self.live
-        runs = asked.kind == "tool" and self._policy(asked.content["name"]) is not Policy.FEED
+        tool = _tool_here(asked)
+        runs = bool(tool) and self._policy(tool) is not Policy.FEED
         if not self.extended and (runs or asked.optional or replayer.fits(asked)):
             return False
         if crossing.kind == "http" and replayer.served:
@@ -256,14 +262,14 @@ class Answers:
 
     def _recorded(self, replayer: GoldenReplayer, crossing: Crossing, asked: Asked) -> Exchange | None:
         """The exchange that answers; None: a tool is meant to run."""
-        if asked.kind == "tool":
-            policy = self._policy(asked.content["name"])
+        if tool := _tool_here(asked):
+            policy = self._policy(tool)
             if policy is Policy.RUN:
                 crossing.recorded = replayer.skip(asked)
                 return None
             if policy is Policy.VERIFY:
                 crossing.checked = True
-                self.verified.add(asked.content["name"])
+                self.verified.add(tool)
         deferred = self.fault_plan.deferred(asked.content) if asked.kind == "http" else None
         exchange = deferred or replayer.answer(asked)
         if exchange is not None and runs_in_replay(exchange):

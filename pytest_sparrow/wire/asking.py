@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 """The port of a URL that names none, by its scheme."""
 
+IN_MEMORY = "memory://"
+"""How the URL of a server begins that lives in the test's own process."""
+
 _LOOK_UPS = frozenset(
     {"tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover"}
 )
@@ -84,6 +87,15 @@ def what_is_asked(asked: dict[str, Json]) -> str:
     name = params.get("name") if isinstance(params, dict) else None
     words = [each for each in (message.get("method"), name) if isinstance(each, str)]
     return f" ({' '.join(words)})" if words else ""
+
+
+def tool_in_memory(asked: dict[str, Json]) -> str:
+    """The name of the tool that a message to an MCP server in memory calls; "" for any other request."""
+    message = _message(asked.get("body")) if str(asked.get("url")).startswith(IN_MEMORY) else None
+    if message is None or message.get("method") != "tools/call":
+        return ""
+    params = message.get("params")
+    return str(params["name"]) if isinstance(params, dict) and "name" in params else ""
 
 
 def addressed(

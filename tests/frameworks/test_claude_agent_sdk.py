@@ -108,6 +108,18 @@ def test_no_process_is_started_in_a_replay(recorded):
         )
 
 
+def test_a_tool_that_changed_is_named(recorded):
+    """Its code does not run; a policy runs it."""
+    agents = (recorded.path / "test_it.py").read_text("utf-8")
+    recorded.write("test_it.py", agents.replace('args["a"] + args["b"]', 'args["a"] - args["b"]'))
+    outcome = recorded.replay("-k", "client")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["*: add's code changed since it was recorded; it did not run: *"])
+    outcome = recorded.replay("-k", "client", "-o", "sparrow_policy=add = verify")
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(["mcp__calc__add gave another output"])
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

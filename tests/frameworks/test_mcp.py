@@ -78,6 +78,27 @@ def test_a_changed_client_is_red(recorded, change, tests, said):
     assert said in outcome.stdout.str()
 
 
+def test_a_tool_in_memory_that_changed(recorded):
+    """Its code does not run, and a change of it is named; the setting fails the test, and a policy runs the tool."""
+    servers = (recorded.path / "mcp_servers.py").read_text("utf-8")
+    recorded.write("mcp_servers.py", servers.replace('"refunded": amount', '"refunded": round(amount)'))
+    named = "refund's code changed since it was recorded; it did not run: policy verify runs it"
+    before, memory = ran(recorded), ("-k", "memory")
+    outcome = recorded.replay(*memory)
+    outcome.assert_outcomes(passed=2)
+    outcome.stdout.fnmatch_lines([f"*and 1 more test: {named}"])
+    recorded.replay(*memory, "-o", "sparrow_changed_code=fail").assert_outcomes(failed=2)
+    assert ran(recorded) == before
+    for policy in ("verify", "run"):
+        outcome = recorded.replay(*memory, "-o", f"sparrow_policy=refund = {policy}")
+        outcome.assert_outcomes(failed=2)
+        assert ("assert '39.5'" in outcome.stdout.str()) == (policy == "run")
+        assert "ToolOutput[refund]" in outcome.stdout.str()
+    assert ran(recorded) == before + ["refund"] * 4
+    recorded.write("mcp_servers.py", servers)
+    recorded.replay(*memory, "-o", "sparrow_policy=* = verify").assert_outcomes(passed=2)
+
+
 def test_a_server_in_memory_is_the_agents_own(recorded):
     """What it offers is asked for in a replay, too, and nothing of that stands in the golden."""
     (folder,) = (recorded.path / "__sparrow__" / "test_it").glob("test_memory-legacy--*")

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import io
+import itertools
 import linecache
 import threading
 import tokenize
@@ -17,7 +18,7 @@ from pytest_sparrow.run.users_code import is_users_class, is_users_file
 from pytest_sparrow.values.restore import innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LAYOUT = {
     tokenize.COMMENT,
@@ -34,21 +35,26 @@ _PARSING = threading.Lock()
 def digest_of(fn: Any) -> str:
     """The digest of a function's code and of the user's functions and classes that it names; "" where none is known.
 
-    Comments and layout don't count.
+    Comments and layout don't count. Of a library's function what the user gave it counts: what it closes over.
     """
     function = innermost(fn)
     if not isinstance(function, FunctionType):  # a callable object
         function = innermost(inspect.getattr_static(type(function), "__call__", None))
-    if not isinstance(function, FunctionType) or not is_users_file(function.__code__.co_filename):
+    if not isinstance(function, FunctionType):
         return ""
-    texts = [_text(function.__code__), *sorted(filter(None, map(_text, _beside(function))))]
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_LENGTH] if texts[0] else ""
-
-
-def _beside(function: FunctionType) -> Iterator[CodeType | type]:
-    """The user's functions and classes that a function names, or closes over."""
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
-    for each in (*named_in(function.__code__, function.__globals__), *cells):
+    if is_users_file(function.__code__.co_filename):
+        own, beside = _text(function.__code__), (*named_in(function.__code__, function.__globals__), *cells)
+    else:  # a library's around a server's tool, say, that calls what the user has given it
+        held = (each if isinstance(each, list | tuple) else (each,) for each in cells)
+        own, beside = "", tuple(itertools.chain.from_iterable(held))
+    texts = [own, *sorted(filter(None, map(_text, _users(beside))))]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_LENGTH] if any(texts) else ""
+
+
+def _users(values: Iterable[Any]) -> Iterator[CodeType | type]:
+    """The code of those values that are the user's functions, and those that are the user's classes."""
+    for each in values:
         inner = each if isinstance(each, type) else innermost(each)
         if isinstance(inner, type) and is_users_class(inner):
             yield inner

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.frameworks.adapter import Seam, built_in
-from pytest_sparrow.frameworks.mcp import memory, stdio
+from pytest_sparrow.frameworks.mcp import memory, stdio, streams
 from pytest_sparrow.frameworks.mcp.streams import NAME, recorded_run
 from pytest_sparrow.run.answering import is_in_world
 
@@ -67,6 +67,26 @@ ADAPTER = built_in(
             parameters=("method", "params"),
             replace=memory.dispatch_notify,
             where="mcp.shared.direct_dispatcher",
+        ),
+        Seam(
+            module="mcp.server.lowlevel.server",
+            path="Server.run",
+            parameters=("read_stream",),
+            replace=memory.run_server,
+            about="changes in the code of tools in memory",
+        ),
+        Seam(
+            module="mcp.shared.message",
+            path="SessionMessage.__init__",
+            replace=streams.session_message,
+            where="mcp.shared.session",
+        ),
+        Seam(
+            module="mcp.client.streamable_http",
+            path="StreamableHTTPTransport._handle_post_request",
+            parameters=("ctx",),
+            replace=streams.handle_post_request,
+            where="mcp.shared.session",
         ),
         Seam(
             module="mcp.server.lowlevel.server",

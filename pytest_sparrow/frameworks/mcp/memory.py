@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.code import digest_of
+from pytest_sparrow.frameworks.mcp.served import function_of
 from pytest_sparrow.frameworks.mcp.streams import (
     JsonRpc,
     ReadStream,
@@ -23,6 +26,7 @@ from pytest_sparrow.frameworks.recorded_session import RecordedSession
 from pytest_sparrow.frameworks.sessions import Pipe, answered_by, messages_of
 from pytest_sparrow.run.answering import answering, calling_back, is_answering, without_answering
 from pytest_sparrow.run.cancelling import wait_for_cancel
+from pytest_sparrow.wire.asking import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -36,10 +40,10 @@ REPLAYED = frozenset({"tools/call", "resources/read"})
 """The methods whose handlers reach for the world."""
 
 _HOST = "mcp"
-_URL = f"memory://{_HOST}"
+_URL = f"{IN_MEMORY}{_HOST}"
 
-_ends: set[int] = set()
-"""Ids of the servers' ends for reading of the streams that are recorded."""
+_ends: dict[int, Any] = {}
+"""By the id of a server's end for reading of streams that are recorded, the server, once it runs."""
 
 
 def run_for(method: str, params: Any) -> OpenRun | None:
@@ -66,13 +70,19 @@ def streams(original: Callable[..., AsyncGenerator[Any, None]], _: Across) -> Ca
                 yield client, server
                 return
             pipe = Pipe(run=run, url=_URL, dialect=JsonRpc())
-            led = _replayed(pipe, client, server[1]) if run.replaying else _recorded(pipe, client)
-            _ends.add(id(server[0]))
+            end = id(server[0])
+            _ends[end] = None
+            served = functools.partial(_ends.get, end)
+            led = (
+                _replayed(pipe, client, server[1], served)
+                if run.replaying
+                else _recorded(pipe, client, served)
+            )
             try:
                 async with led as client_end:
                     yield client_end, server
             finally:
-                _ends.discard(id(server[0]))
+                del _ends[end]
 
     return create_client_server_memory_streams
 
@@ -84,7 +94,7 @@ def _crosses(message: Json, session: RecordedSession | ReplayedSession) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _recorded(pipe: Pipe, client: Any) -> AsyncGenerator[Any, None]:
+async def _recorded(pipe: Pipe, client: Any, served: Callable[[], Any]) -> AsyncGenerator[Any, None]:
     read, write = client
     session = RecordedSession(pipe, hears=False)
 
@@ -94,6 +104,7 @@ async def _recorded(pipe: Pipe, client: Any) -> AsyncGenerator[Any, None]:
         if not _crosses(message, session):
             await write.send(item)
             return
+        _note_code(pipe.run, served(), message, answered=False)
         with session.sending(message), answering():  # its handler's context is this one
             await write.send(item)
 
@@ -112,27 +123,58 @@ class _MemoryReadStream(ReadStream):
 
 
 @contextlib.asynccontextmanager
-async def _replayed(pipe: Pipe, client: Any, to_client: Any) -> AsyncGenerator[Any, None]:
+async def _replayed(
+    pipe: Pipe, client: Any, to_client: Any, served: Callable[[], Any]
+) -> AsyncGenerator[Any, None]:
     import anyio
 
     read, write = client
     async with anyio.create_task_group() as tasks:
         session = replayed_session(pipe, tasks, to_client)
+        live = RecordedSession(pipe, hears=False)  # calls of tools that run
 
         async def send(item: Any) -> None:
             message = json_of(item)
             withdrawn = pipe.dialect.withdraws(message)
             if session.withdraw(withdrawn):
                 return
-            if _crosses(message, session):
+            live.withdraw(withdrawn)
+            if _crosses(message, live) and "method" not in message:
                 session.send(message)
-                await anyio.lowlevel.checkpoint()
-            else:
-                await write.send(item)
+                live.replied(message["id"])
+            elif _crosses(message, session):
+                crossing = session.send(message, runs=True)
+                _note_code(pipe.run, served(), message, answered=crossing is None)
+                if crossing is None:
+                    await anyio.lowlevel.checkpoint()
+                    return
+                with live.sending(message, crossing), answering():
+                    await write.send(item)
+                return
+            await write.send(item)
 
-        yield _MemoryReadStream(read, None), WriteStream(write, send)
+        yield _MemoryReadStream(read, live), WriteStream(write, send)
+        live.left()
         session.left()
         tasks.cancel_scope.cancel()
+
+
+def run_server(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    """``Server.run``: which server the streams lead to."""
+
+    async def run(self: Any, read_stream: Any, *args: Any, **kwargs: Any) -> None:
+        if id(read_stream) in _ends:
+            _ends[id(read_stream)] = self
+        await original(self, read_stream, *args, **kwargs)
+
+    return run
+
+
+def _note_code(run: OpenRun, server: Any, message: Json, *, answered: bool) -> None:
+    """Note the code of the tool that a message calls."""
+    name = (message.get("params") or {}).get("name")
+    if message.get("method") == "tools/call" and isinstance(name, str):
+        run.note_code(name, lambda: digest_of(function_of(server, name)), answered=answered)
 
 
 def handle_request(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
@@ -163,8 +205,15 @@ def send_raw_request(original: Callable[..., Any], _: Across) -> Callable[..., A
             return result
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
         crossing = Pipe(run=run, url=_URL, dialect=JsonRpc()).ask(message)
-        if crossing.replayed is None:
-            return await _call(crossing, lambda more: original(self, method, params, more), opts)
+        answered = crossing.replayed is not None and not crossing.checked
+        serves = getattr(self._peer, "_on_request", None)
+        _note_code(run, serves, message, answered=answered)
+        if not answered:
+            call = _call(crossing, lambda more: original(self, method, params, more), opts)
+            if crossing.replayed is None:
+                return await call
+            with contextlib.suppress(Exception):
+                await call
         return await _answer(run, crossing, self, opts or {})
 
     return send_raw_request
@@ -209,7 +258,7 @@ async def _answer(run: OpenRun, crossing: Crossing, client: Any, opts: Any) -> d
     """Give the recorded answer, and all that the server said before."""
     try:
         messages = messages_of(crossing.replayed or {})
-        for message in messages:
+        for message in () if crossing.checked else messages:  # the tool that ran has said it
             if "method" in message:
                 await _say(message, client, opts)
         if crossing.cancellation_wait is not None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pytest_sparrow.frameworks.replayed_session import ReplayedSession
 from pytest_sparrow.frameworks.sessions import Dialect, Key
+from pytest_sparrow.run.answering import as_here
 from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.frameworks.adapter import Across
     from pytest_sparrow.frameworks.recorded_session import RecordedSession
     from pytest_sparrow.frameworks.sessions import Pipe
     from pytest_sparrow.run.crossing import OpenRun
@@ -76,7 +78,8 @@ class ReadStream:
                 self._session.ended()
             raise
         if self._session is not None and not isinstance(item, Exception):
-            self._session.received(json_of(item))
+            answer = self._session.received(json_of(item))
+            return item if answer is None else item_of(answer)
         return item
 
     def __aiter__(self) -> Self:
@@ -115,6 +118,30 @@ class WriteStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def session_message(original: Callable[..., None], _: Across) -> Callable[..., None]:
+    """Version 1's ``SessionMessage.__init__``: whose doing the message is."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.sparrow_sender = as_here()
+
+    return init
+
+
+def handle_post_request(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    """Version 1's ``StreamableHTTPTransport._handle_post_request``, which runs in a task of the session's.
+
+    What a tool's code sends is the tool's own affair there, too.
+    """
+
+    async def _handle_post_request(self: Any, ctx: Any) -> None:
+        sender = getattr(ctx.session_message, "sparrow_sender", None)
+        with contextlib.nullcontext() if sender is None else sender:
+            await original(self, ctx)
+
+    return _handle_post_request
 
 
 def json_of(item: Any) -> Json:
