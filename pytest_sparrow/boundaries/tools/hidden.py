@@ -30,7 +30,10 @@ _LEAVES = (str, int, Enum, Decimal, UUID, PurePath, date)
 _LONGEST = 500
 _MOST = 1_000
 _PORT_OF_LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d+")
-_NEW_IN_EVERY_RUN = re.compile(r"(?:^|_)(?:port|pid|fd)$")
+_NEW_IN_EVERY_RUN = re.compile(r"(?:^|_)(?:port|pid|fd|ident)$")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_MOMENTS = tuple((15 * 10**power, 25 * 10**power) for power in (11, 14))
+"""Milliseconds and microseconds since the epoch, from 2017 to 2049."""
 _BUILTIN = (str, bytes, int, float, list, dict, tuple, set, frozenset, BaseException)
 _ATOMS = (str, bytes, bytearray, int, float, type(None), *_LEAVES)
 
@@ -44,7 +47,9 @@ def is_plain(name: str, value: Any) -> bool:
     """Whether an attribute of any object may say which object it is: no moment, no measure, no large state."""
     if _NEW_IN_EVERY_RUN.search(name) or isinstance(value, datetime) or not is_leaf(value):
         return False
-    return not isinstance(value, str) or len(value) <= _LONGEST
+    if isinstance(value, int):
+        return not any(since <= value < until for since, until in _MOMENTS)
+    return not isinstance(value, str) or (len(value) <= _LONGEST and _MOMENT.match(value) is None)
 
 
 def plain_json(name: str, value: Any) -> Json:

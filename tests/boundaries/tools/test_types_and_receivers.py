@@ -13,6 +13,7 @@ import pathlib
 import re
 import tempfile
 import threading
+import time
 import types
 import uuid
 import zoneinfo
@@ -171,6 +172,14 @@ class Savings(Account):
     pass
 
 
+class Session(Account):
+    def __init__(self, owner):
+        super().__init__(owner)
+        self.begun = dt.datetime.now(dt.UTC).isoformat()
+        self.stamp = time.time_ns() // 1_000_000
+        self.ident = threading.get_ident()
+
+
 class Caller:
     __slots__ = ("o",)
 
@@ -219,6 +228,7 @@ def test_a_tool_says_on_whom_it_is_called():
     ada = {"class": "Account", "owner": "ada", "base_url": "http://127.0.0.1/v1"}
     assert _on(Account.withdraw, Account("ada"), 1) == ada
     assert _on(Account("ada").withdraw, 1) == ada
+    assert _on(Session("ada").withdraw, 1) == {**ada, "class": "Session"}
     assert _on(Savings.transfer, 1) == {"class": "Savings"}
     assert _on(Caller("ada"), 1) == {"class": "Caller", "o": "ada"}
     assert _on(Keyed("ada").pay, 1) == {"class": "Keyed", "key": ["ada"]}
