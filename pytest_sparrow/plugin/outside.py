@@ -12,6 +12,7 @@ up again.
 
 from __future__ import annotations
 
+import re
 import shlex
 import threading
 from dataclasses import replace
@@ -125,7 +126,9 @@ class FixtureRequests:
                 return self.refused(what, host, str(error))
         return self.refused(what, host, "reaches out, outside the test's run, and this is a replay")
 
-    def refused(self, what: str, host: str, why: str, *, edited: bool = False) -> ReplayDivergence:
+    def refused(
+        self, what: str, host: str, why: str, *, edited: bool = False, drawn: bool = False
+    ) -> ReplayDivergence:
         """The refusal of a request, which names the fixture; the report repeats it.
 
         Args:
@@ -133,6 +136,7 @@ class FixtureRequests:
             host: whom it asks.
             why: why it is refused, as the end of a sentence that begins with the fixture.
             edited: whether the golden holds what is asked in other words.
+            drawn: whether it holds what is asked with other numbers and ids, which a fixture draws anew in each run.
         """
         fixture = self._session.fixture
         where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"
@@ -145,7 +149,7 @@ class FixtureRequests:
             ),
         )
         own = threading.current_thread() is threading.main_thread() and not is_collecting()
-        self._session.refused[str(refused)] = own
+        self._session.refused[str(refused)] = own and not drawn
         return refused
 
     def tears_down_others(self) -> bool:
@@ -229,6 +233,15 @@ class FixtureRequests:
         return self._run
 
 
+def _undrawn(asked: dict[str, Json]) -> str:
+    """What a request asks, without its numbers and ids."""
+    path = asked["url"].partition("://")[2].partition("/")[2]
+    return _DRAWN.sub("#", f"{asked['method']} {path} {asked.get('body')}")
+
+
+_DRAWN = re.compile(r"[0-9a-fA-F-]{8,}|\d+")
+
+
 _DONE: dict[str, Json] = {
     "status": 200,
     "headers": {"content-type": "application/json"},
@@ -279,7 +292,9 @@ class _Run:
         why = f"asks for what {self.attempt.place.shown} does not hold"
         if edit is not None:
             why += f" at {', '.join(dict.fromkeys(part.path for part in edit[1].parts))}"
-        raise self._owner.refused(what, asked["url"].split("/")[2], why, edited=edit is not None)
+        host, same = asked["url"].split("/")[2], _undrawn(self.attempt.as_recorded(asked))
+        drawn = any(_undrawn(each.asked) == same for each in self._recorded)
+        raise self._owner.refused(what, host, why, edited=edit is not None, drawn=drawn)
 
     def _begun(self, asked: dict[str, Json]) -> Crossing | None:
         """The crossing of a request that the golden answers, or that is recorded; None for any other."""

@@ -60,7 +60,7 @@ class SessionState:
         patterns: the settings and patterns that leave something out, each with the tests in which the pattern found
             nothing; None where it has found something.
         refused: what was asked for outside every run since the last report, and was refused: the refusals' texts, and
-            whether a fixture's own code asked (no thread, no finalizer).
+            whether a fixture's own code asked for something new (no thread, no finalizer, not for another id alone).
         fixtures_asked: what fixtures that several tests use asked for outside every run, in a recording or an update,
             since they were last set up; by the identity of pytest's definition.
         fixtures_replayed: the recorded answers that such requests were given in replays, likewise.

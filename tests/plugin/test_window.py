@@ -257,3 +257,32 @@ def test_another_plugin_may_wrap_the_same_test(inner):
     )
     inner.write("test_it.py", "def test_it(sparrow):\n    assert sparrow.call('f', int) == 0\n")
     inner.record().assert_outcomes(passed=1)
+
+
+DRAWN = """
+    import os
+    import uuid
+
+    import httpx2
+    import pytest
+
+    URL = os.environ["WORLD"]
+
+    @pytest.fixture
+    def user():
+        httpx2.post(f"{URL}/users/{uuid.uuid4()}", json={"plan": os.environ.get("PLAN", "free")})
+
+    def test_it(user, sparrow):
+        sparrow.call("f", int)
+"""
+
+
+def test_a_fixture_that_draws_an_id_fails_no_test(inner, world):
+    """What it asks is refused and named; where it asks for something else, its test fails."""
+    inner.write("test_it.py", DRAWN)
+    inner.record().assert_outcomes(passed=1)
+    result = inner.replay()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["test_it.py::test_it: POST*/users/*: the fixture 'user' of *"])
+    inner.env(PLAN="paid")
+    inner.replay().assert_outcomes(errors=1)
