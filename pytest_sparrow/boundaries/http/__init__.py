@@ -87,7 +87,7 @@ def unregister() -> None:
 def _look_up() -> None:
     _modules.clear()
     _modules.update({library.name: functools.partial(_patches, library) for library in libraries()})
-    _modules.update(aiohttp.SERVERS)
+    _modules.update({**aiohttp.SERVERS, **http_client.CARRIED})
 
 
 def _patches(library: Library, module: ModuleType) -> list[AttributePatch]:

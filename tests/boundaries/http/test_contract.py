@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,12 @@ class TestHttpClient(Ours):
 class TestHttpcore(Ours):
     clients = CLIENTS / CORE
     library = "httpcore_sparrow.LIBRARY"
+
+
+if importlib.util.find_spec("httplib2") is not None:
+
+    class TestHttplib2(Ours):
+        clients = CLIENTS / "httplib2_client.py"
 
 
 OURS = Ours.__subclasses__()

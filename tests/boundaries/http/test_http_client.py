@@ -5,6 +5,7 @@ import gc
 import gzip
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -196,3 +197,28 @@ def test_the_garbage_collector_settles_nothing(server, in_a_cycle):
             assert crossing.settled == 0
             crossing.flush()
         assert (crossing.settled, crossing.complete) == (1, False)
+
+
+def test_a_connection_that_is_opened_first_is_opened_when_it_is_needed(server):
+    """By a request that goes to the world, or by a client that uses the socket; with TLS, too."""
+    place = server.url.removeprefix("http://")
+
+    def ask(connection=http.client.HTTPConnection):
+        with contextlib.closing(connection(place, timeout=10)) as opened:
+            opened.connect()
+            opened.request("GET", "/gone")
+            return opened.getresponse().read()
+
+    def fail():
+        with pytest.raises(ssl.SSLError) as raised:
+            ask(http.client.HTTPSConnection)
+        return str(raised.value)
+
+    both = twice(server, lambda: (ask(), fail()))
+    assert both.live == both.replayed
+    with window(FakeRun()) as run:
+        opened = http.client.HTTPConnection(place)
+        opened.connect()
+        assert opened.sock.getpeername()[1] == server.port
+        opened.close()
+    assert run.crossings == []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.patching import AttributePatch
 
-__all__ = ["LIBRARY"]
+__all__ = ["CARRIED", "LIBRARY"]
 
 
 def _patches(module: ModuleType) -> list[AttributePatch]:
@@ -21,12 +21,27 @@ def _patches(module: ModuleType) -> list[AttributePatch]:
     return patches_for(module)
 
 
+def _httplib2(module: ModuleType) -> list[AttributePatch]:
+    from pytest_sparrow.boundaries.http.http_client.adapter import postponing
+
+    names = ("HTTPConnectionWithTimeout", "HTTPSConnectionWithTimeout")
+    return postponing(*(getattr(module, name, None) for name in names))
+
+
+CARRIED = {"httplib2": _httplib2}
+"""Patches for libraries whose connections open themselves in their own way, by module."""
+
 LIBRARY = Library(
     name="http.client",
     oldest="3.11",
     covered="recorded and replayed, and with it urllib.request and httplib2",
     carries=("urllib.request", "httplib2"),
-    needs=("HTTPConnection._send_output", "HTTPConnection.send", "HTTPConnection.getresponse"),
+    needs=(
+        "HTTPConnection._send_output",
+        "HTTPConnection.connect",
+        "HTTPConnection.send",
+        "HTTPConnection.getresponse",
+    ),
     errors={
         TransportErrorName.CONNECT_ERROR: "ConnectionRefusedError",
         TransportErrorName.PROXY_ERROR: "ConnectionRefusedError",

@@ -4,6 +4,9 @@
 body follows in calls of `send`, the request crosses when the client asks for the response. urllib3's connections are
 left to urllib3's adapter.
 
+A client may open a connection before it sends (httplib2 does). The connection is opened when a request goes to the
+world, or when the client uses the socket in another way.
+
 http.client's own code reads a replayed answer, from a socket that holds the recorded bytes.
 
 A client meets an error where it did in the recording: while it sends (urllib.request makes a URLError of it), or when
@@ -12,6 +15,7 @@ it asks for the response.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import socket
@@ -28,6 +32,7 @@ from pytest_sparrow.boundaries.http.flow import LiveRequest, OutgoingRequest, dr
 from pytest_sparrow.boundaries.http.http_client import LIBRARY
 from pytest_sparrow.boundaries.http.http_client.bodies import (
     Owners,
+    PostponedSocket,
     ServedSocket,
     read_body,
     record_body,
@@ -37,7 +42,7 @@ from pytest_sparrow.boundaries.world import isolated
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
     from pytest_sparrow.boundaries.http.exchange import Headers
@@ -71,6 +76,9 @@ _ERRNO = re.compile(r"\[Errno (-?\d+)\] (.*)", re.DOTALL)
 _REQUEST = "_sparrow_request"
 """The attribute of a connection that holds its request between two methods of the connection."""
 
+_SENDING = "_sparrow_sending"
+"""The attribute of a connection that sends to the world now, and opens itself for that."""
+
 
 def patches_for(library: Any) -> list[AttributePatch]:
     """The patches for the loaded http.client."""
@@ -80,7 +88,45 @@ def patches_for(library: Any) -> list[AttributePatch]:
         AttributePatch(connection, "_send_output", _wrap_output(output)),
         AttributePatch(connection, "send", _wrap_send(send)),
         AttributePatch(connection, "getresponse", _wrap_response(response)),
+        *postponing(connection, getattr(library, "HTTPSConnection", None)),
     ]
+
+
+def postponing(*connections: Any) -> list[AttributePatch]:
+    """The patches for the connections' own ``connect``; None is no class."""
+    return [
+        AttributePatch(owner, "connect", _wrap_connect(vars(owner)["connect"]))
+        for owner in connections
+        if owner is not None
+    ]
+
+
+def _wrap_connect(original: Any) -> Any:
+    @functools.wraps(original)
+    def connect(conn: Any) -> None:
+        if _is_urllib3s(conn) or hasattr(conn, _SENDING):
+            original(conn)
+        else:
+            conn.sock = PostponedSocket(functools.partial(_open, conn, original))
+
+    return connect
+
+
+def _open(conn: Any, connect: Callable[[Any], None]) -> Any:
+    """The connection's real socket."""
+    conn.sock = None
+    with _sending(conn):
+        connect(conn)
+    return conn.sock
+
+
+@contextlib.contextmanager
+def _sending(conn: Any) -> Iterator[None]:
+    setattr(conn, _SENDING, True)
+    try:
+        yield
+    finally:
+        vars(conn).pop(_SENDING, None)
 
 
 def _wrap_output(original: Any) -> Any:
@@ -188,6 +234,7 @@ class _Request(Adapter):
         )
         self._sent = False
         self._live: LiveRequest | None = None
+        self._postponed: PostponedSocket | None = None
         self._of_answer: Exception | None = None
         self._error: Exception | None = None
 
@@ -196,6 +243,8 @@ class _Request(Adapter):
         self.body_follows = False
         if isinstance(self._conn.sock, ServedSocket):
             self._conn.sock = None  # that of the last answer
+        if isinstance(self._conn.sock, PostponedSocket):
+            self._postponed, self._conn.sock = self._conn.sock, None
         steps: dict[FlowStep, Callable[[], Any]] = {"read": self._read, "pass": self._send}
         live = drive(route(self, self, self._outgoing()), steps)
         if isinstance(live, LiveRequest):
@@ -277,7 +326,10 @@ class _Request(Adapter):
         return raw
 
     def _send(self) -> None:
-        self._original(self._conn, self._body)
+        if self._postponed is not None:
+            self._postponed.open()
+        with _sending(self._conn):
+            self._original(self._conn, self._body)
         for piece in self.pieces:
             self._conn.send(piece)
 

@@ -91,6 +91,23 @@ def _bytes(piece: Any) -> bytes:
     return piece.encode("utf-8") if isinstance(piece, str) else bytes(piece)
 
 
+class PostponedSocket:
+    """Stands in for the socket of a connection that a client opened before it sent anything.
+
+    Args:
+        open: opens the connection, and gives its socket; called where the socket is used, too.
+    """
+
+    def __init__(self, open: Callable[[], Any]) -> None:  # noqa: A002 - what it does
+        self.open = open
+
+    def close(self) -> None:
+        """Do nothing: there is no connection yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.open(), name)
+
+
 class ServedSocket:
     """Stands in for a connection's socket: accepts any request, and holds one answer.
 

@@ -10,6 +10,7 @@ KEPT = []
 def opened(method, url, headers, body, timeout=10):
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+    connection.connect()  # as httplib2 does
     connection.request(method, url.partition(parts.netloc)[2], body or None, headers)
     return connection, connection.getresponse()
 
