@@ -6,6 +6,7 @@ Nothing here depends on an HTTP library.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -135,8 +136,14 @@ def answered_of(
     return answered
 
 
-def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> Reply:
+def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing, user_agent: str = "") -> Reply:
     """The reply that replays a recorded answer.
+
+    Args:
+        answered: the recorded half.
+        method: the request's method.
+        crossing: the crossing.
+        user_agent: the request's header of that name.
 
     Raises:
         ValueError: the recorded answer is malformed; the text says where.
@@ -159,7 +166,7 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     recorded = _pairs(answered.get("headers"))
     headers = [pair for pair in recorded if pair[0].lower() not in _FRAMING]
     if not crossing.as_is:
-        headers = _without_retry_delay(status, headers)
+        headers = _without_retry_delay(status, headers, of_sdk=_PLAIN_CLIENT.match(user_agent) is None)
     coding = header(recorded, "content-encoding")
     if coding and body and ("base64" in body or "text" in body):
         headers.append(("content-encoding", coding))
@@ -240,11 +247,16 @@ def _comes_in_pieces(body: Json, headers: Headers) -> bool:
     return kind == sse.MEDIA_TYPE or kind in LINE_TYPES
 
 
-def _without_retry_delay(status: int, headers: Headers) -> list[tuple[str, str]]:
+_PLAIN_CLIENT = re.compile(r"python-(?:requests|httpx2?|urllib3?)/|Python-urllib/|Python/\S+ aiohttp/")
+"""The header ``user-agent`` of libraries that are used without an SDK."""
+
+
+def _without_retry_delay(status: int, headers: Headers, *, of_sdk: bool) -> list[tuple[str, str]]:
     """The headers with the shortest retry delay, so that SDKs do not sleep in every replay.
 
     ``retry-after-ms`` becomes "1", since SDKs replace "0" by half a second of their own; ``retry-after`` becomes "0"
-    and is not removed, for agents that read the header themselves.
+    and is not removed, for agents that read the header themselves. Without an SDK nothing reads ``retry-after-ms``:
+    where the answer had none, there is none.
     """
     if status not in (408, 409, 429) and status < 500:
         return list(headers)
@@ -255,7 +267,7 @@ def _without_retry_delay(status: int, headers: Headers) -> list[tuple[str, str]]
         for name, value in headers
         if name.lower() != "retry-after-ms"
     ]
-    return [*kept, ("retry-after-ms", "1")]
+    return [*kept, ("retry-after-ms", "1")] if of_sdk or len(kept) < len(headers) else kept
 
 
 def _delay_of(name: str, value: str) -> float:

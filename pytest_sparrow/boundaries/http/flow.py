@@ -138,7 +138,12 @@ def begin(run: OpenRun, outgoing: OutgoingRequest, headers: Headers, raw: bytes)
     if crossing.replayed is None:
         return crossing
     try:
-        reply = reply_of(crossing.replayed, method=outgoing.method, crossing=crossing)
+        reply = reply_of(
+            crossing.replayed,
+            method=outgoing.method,
+            crossing=crossing,
+            user_agent=outgoing.user_agent,
+        )
     except ValueError as error:
         return refusal(run.refuse("unservable", request=str(outgoing), why=str(error)))
     if crossing.cancellation_wait is None:

@@ -55,12 +55,12 @@ def test_an_error_of_an_unknown_name_is_a_connect_error(caller, name):
 
 
 def test_a_wait_before_a_retry_is_not_waited_for_again(caller):
-    """A replayed 429 asks for one millisecond where the recorded one asked for 20 seconds."""
+    """A replayed 429 asks an SDK for one millisecond where the recorded one asked for 20 seconds."""
     with loopback(x=lambda call: call.answer(b"{}", status=429, retry_after="20")) as server:
         with window(FakeRun()) as recorded:
             assert caller.request("GET", f"{server.url}/x").headers["retry-after"] == "20"
         with window(recorded.replay()):
-            replayed = caller.request("GET", f"{server.url}/x")
+            replayed = caller.request("GET", f"{server.url}/x", headers={"user-agent": "OpenAI/Python 3"})
     assert (replayed.status_code, replayed.headers["retry-after-ms"], replayed.headers["retry-after"]) == (
         429,
         "1",
@@ -69,12 +69,9 @@ def test_a_wait_before_a_retry_is_not_waited_for_again(caller):
     assert recorded.crossings[0].answered["headers"].count(["retry-after", "20"]) == 1
 
 
-def _served(status, **headers):
-    return dict(
-        reply_of(
-            {"status": status, "headers": headers}, method="GET", crossing=FakeCrossing("http", {})
-        ).headers
-    )
+def _served(status, user_agent="OpenAI/Python 3", **headers):
+    answered, crossing = {"status": status, "headers": headers}, FakeCrossing("http", {})
+    return dict(reply_of(answered, method="GET", crossing=crossing, user_agent=user_agent).headers)
 
 
 def test_which_answers_have_their_wait_shortened():
@@ -85,6 +82,14 @@ def test_which_answers_have_their_wait_shortened():
     assert _served(429, **{"retry-after": "86400"}) == {"retry-after": "86400", "content-length": "0"}
     assert "retry-after-ms" not in _served(200)
     assert _served(301, **{"retry-after": "5"})["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("library", ["python-requests/2.34", "python-httpx/0.28", "Python/3.11 aiohttp/3.14"])
+def test_without_an_sdk_an_answer_gets_no_header_that_it_had_not(library):
+    """A tool may show the headers of a failing answer to the model."""
+    assert _served(500, library) == {"content-length": "0"}
+    assert _served(503, library, **{"retry-after": "5"})["retry-after"] == "0"
+    assert _served(429, library, **{"retry-after-ms": "500"})["retry-after-ms"] == "1"
 
 
 @pytest.mark.parametrize(
