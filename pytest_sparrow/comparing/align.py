@@ -60,7 +60,7 @@ def align(
         last = number == len(levels) - 1
         left: list[_Gap] = []
         for gap in gaps:
-            if last and similarity is not None and _size(gap) <= _SMALL_GAP:
+            if last and similarity is not None and 1 < _size(gap) <= _SMALL_GAP:
                 found = _most_similar(golden, new, gap, similarity)
             else:
                 found = _common(golden, new, gap, effort)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"<secret:[a-z0-9-]+:[0-9]+>|[\w\-]+")
 _DISTINCTIVE = re.compile(r"[\d_\-]")
 _SECRET = "<secret:"  # noqa: S105 - no secret
-_SHORTEST_ID = 6
+SHORTEST_ID = 6
 _MARK = "\x00id"
 
 _TRUE, _FALSE, _NULL = ("true",), ("false",), ("null",)
@@ -84,12 +84,12 @@ class Ids:
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._ids = frozenset(each for each in set(ids) if len(each) >= _SHORTEST_ID and is_distinctive(each))
+        self._ids = frozenset(each for each in set(ids) if len(each) >= SHORTEST_ID and is_distinctive(each))
 
     def within(self, text: str) -> list[str]:
         """The ids in a text, in order."""
         has_secrets = _SECRET in text
-        if len(text) < _SHORTEST_ID or not (self._ids or has_secrets):
+        if len(text) < SHORTEST_ID or not (self._ids or has_secrets):
             return []
         if text in self._ids:
             return [text]
@@ -128,9 +128,9 @@ def words_of(value: Json) -> Iterator[str]:
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
-        elif isinstance(item, str) and len(item) >= _SHORTEST_ID:
+        elif isinstance(item, str) and len(item) >= SHORTEST_ID:
             yield item
-            yield from (word for word in _TOKEN.findall(item) if len(word) >= _SHORTEST_ID)
+            yield from (word for word in _TOKEN.findall(item) if len(word) >= SHORTEST_ID)
 
 
 class Bijection:

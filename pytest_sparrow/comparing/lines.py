@@ -89,6 +89,15 @@ class LineDiff:
             Unclear: not one to one.
         """
         known, back = self.new_of, self.golden_of
+        pairs, other_pairs = dict(zip(golden, new, strict=True)), dict(zip(new, golden, strict=True))
+        if (
+            len(pairs) == len(other_pairs) == len(golden)
+            and known.keys().isdisjoint(pairs)
+            and back.keys().isdisjoint(other_pairs)
+        ):
+            known.update(pairs)
+            back.update(other_pairs)
+            return
         for one, other in set(zip(golden, new, strict=True)):
             if known.setdefault(one, other) != other or back.setdefault(other, one) != one:
                 raise Unclear
@@ -315,19 +324,20 @@ def _skip_renamed_calls(golden: _Side, new: _Side, found: LineDiff) -> None:
         ours, theirs = ((b"\n" + each).split(begin) for each in (as_new, other))
         # The last part may go on behind the block.
         parts = slice(1, min(len(ours), len(theirs)) - 1)
-        if (
-            ours[0]
-            or theirs[0]
-            or one.count(run) != one.count(b"\n")
-            or not _same_calls(ours[parts], theirs[parts], found)
-        ):
-            break
         size, new_size = (
             sum(map(len, each[parts])) + len(begin) * (parts.stop - 1) for each in (ours, theirs)
         )
-        size += (len(run) - len(new_run)) * as_new.count(b"\n", 0, size)
-        golden.leave(one, 0, size)
-        new.leave(other, 0, new_size)
+        lines = as_new.count(b"\n", 0, size)
+        size += (len(run) - len(new_run)) * lines
+        if (
+            ours[0]
+            or theirs[0]
+            or one.count(run, 0, size) != lines
+            or not _same_calls(ours[parts], theirs[parts], found)
+        ):
+            break
+        golden.leave(one, 0, size, lines)
+        new.leave(other, 0, new_size, lines)
         golden.unread(len(one) - size)
         new.unread(len(other) - new_size)
     golden.unread(len(one))

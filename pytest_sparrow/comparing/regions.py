@@ -10,73 +10,39 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from itertools import chain, pairwise
-from operator import itemgetter
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING
 
-from pytest_sparrow.comparing.identity import is_distinctive, words_of
 from pytest_sparrow.comparing.lines import Unclear, line_head
 from pytest_sparrow.comparing.pipeline import compare_entries
 from pytest_sparrow.comparing.result import Position
+from pytest_sparrow.comparing.scan import Scan, core_lines, letters_of, picked, turns_of
 from pytest_sparrow.comparing.typed import with_orders
 from pytest_sparrow.comparing.units import CALL_TYPES, NumberedEvent, entries
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, spell
-from pytest_sparrow.store.stored import BLOCK
+from pytest_sparrow.events.types import ToolUseStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_sparrow.comparing.lines import Hunk, LineDiff, Span
+    from pytest_sparrow.comparing.lines import LineDiff, Span
     from pytest_sparrow.comparing.result import Comparison
+    from pytest_sparrow.comparing.scan import Lines
     from pytest_sparrow.comparing.units import Group, Lanes
     from pytest_sparrow.events import Event
     from pytest_sparrow.store.stored import StoredRun
 
-_MOST_LINES = 500_000
-"""Lines that are parsed at most: more are read as whole runs are."""
-
 _NEAR = 256
 """Lines before a call's other lines, in which its proposal is looked for."""
 
-_TAIL = 40
-"""Bytes at the end of a line by which an equal one is found elsewhere."""
-
-_END = itemgetter(slice(-_TAIL, None))
-
-_LETTERS = {
-    b"ThinkingDelta": b"d",
-    b"ReasoningDelta": b"d",
-    b"ToolUseProposed": b"p",
-    b"ToolUseStarted": b"c",
-    b"ToolOutput": b"c",
-    b"ApprovalRequested": b"a",
-    b"ApprovalResolved": b"a",
-    b"CheckpointCreated": b"k",
-    b"Message": b"m",
-    b"TokenUsage": b"e",
-    b"Error": b"e",
-}
-"""A letter for each type that means something to turns or to units; "o" for the others."""
-
-_HEADS = {(kind + b'","run":"')[:15]: letter for kind, letter in _LETTERS.items() if kind != b"Error"}
-_HEAD = itemgetter(slice(9, 24))
-"""Of a line its key in `_HEADS`."""
-
-_WITH_ID = b"pcak"
 _OF_CALLS = b"ca"
 """What belongs to a unit that began before."""
 
-_DELTA, _PARSED = b"dx"
-_BEGINS = bytes.maketrans(b"epc", b"xdx")
-"""To "d" whoever speaks, to "x" what ends a turn; "m" does both."""
-
+_DELTA, _PROPOSAL, _PARSED = b"dpx"
 _MERGED_DELTAS = re.compile(rb"d[ca]*d")
 _DELTAS = frozenset({"ThinkingDelta", "ReasoningDelta"})
-_CALL_TYPES = frozenset(kind.encode() for kind in CALL_TYPES)
-
-_Lines: TypeAlias = dict[int, bytes]
-"""Lines, or parts of them, by their numbers."""
 
 
 def compare_regions(golden: StoredRun, new: StoredRun, found: LineDiff) -> Comparison:
@@ -86,16 +52,17 @@ def compare_regions(golden: StoredRun, new: StoredRun, found: LineDiff) -> Compa
         Unclear: the runs must be compared whole.
     """
     with golden.events() as one, new.events() as other:
-        core = _core(one, found.hunks, 0), _core(other, found.hunks, 1)
+        core = core_lines(one, found.hunks, 0), core_lines(other, found.hunks, 1)
         events = [{at: _parsed(line) for at, line in side.items()} for side in core]
-        scan = _Scan(found, core, events, one)
+        scan = Scan(found, core, events, one)
         regions = _Regions(found, core, scan)
-        lines = scan.mates | _picked(one, regions.common - scan.mates.keys())
+        brief = regions.find_brief(found, core, events)
+        lines = scan.mates | picked(one, regions.common - scan.mates.keys())
         regions.check_beside(
-            _picked(one, {n for at in regions.beside for n in range(max(at - _NEAR, 0), at + 1)})
+            picked(one, {n for at in regions.beside for n in range(max(at - _NEAR, 0), at + 1)})
         )
-        partners = {at: regions.new_place(at) for at in lines}
-        renamed = _picked(other, set(partners.values())) if found.renamed else {}
+        partners = {at: regions.new_place(at) for at in lines if at not in brief}
+        renamed = picked(other, set(partners.values())) if found.renamed else {}
     for at, partner in partners.items():
         events[0][at] = event = _parsed(lines[at])
         line = renamed.get(partner, lines[at])
@@ -109,44 +76,6 @@ def compare_regions(golden: StoredRun, new: StoredRun, found: LineDiff) -> Compa
     )
 
 
-def _core(file: BinaryIO, hunks: Sequence[Hunk], side: int) -> _Lines:
-    """The lines that differ."""
-    found: _Lines = {}
-    for hunk in hunks:
-        begin, end = hunk.offsets[side]
-        file.seek(begin)
-        found.update(zip(range(*hunk.lines[side]), file.read(end - begin).split(b"\n"), strict=False))
-    return found
-
-
-def _picked(file: BinaryIO, places: set[int]) -> _Lines:
-    """Lines by their numbers."""
-    found: _Lines = {}
-    waiting = sorted(places, reverse=True)
-    first = 0
-    for block in _blocks(file) if waiting else ():
-        following = first + block.count(b"\n")
-        if waiting and waiting[-1] < following:
-            lines = block.split(b"\n")
-            while waiting and waiting[-1] < following:
-                at = waiting.pop()
-                found[at] = lines[at - first]
-        first = following
-    return found
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines, some at a time."""
-    file.seek(0)
-    rest = b""
-    while block := file.read(BLOCK):
-        block = rest + block
-        cut = block.rfind(b"\n") + 1
-        rest = block[cut:]
-        if cut:
-            yield block[:cut]
-
-
 def _parsed(line: bytes) -> Event:
     try:
         return parse_event(line)
@@ -154,128 +83,16 @@ def _parsed(line: bytes) -> Event:
         raise Unclear from None
 
 
-def _letters(lines: Sequence[bytes]) -> bytes:
-    try:
-        return b"".join(map(_HEADS.__getitem__, map(_HEAD, lines)))
-    except KeyError:
-        return b"".join([_HEADS.get(_HEAD(line)) or _letter(line) for line in lines])
-
-
-def _letter(line: bytes) -> bytes:
-    kind, _ = line_head(line)
-    if not kind:
-        raise Unclear
-    return _LETTERS.get(kind, b"o")
-
-
-class _Scan:
-    """Reads all lines of the golden; what is common is the new run's, too.
-
-    Attributes:
-        letters: a letter for each line.
-        mates: the common lines whose ids what differs mentions.
-        tails: the ends of the lines that differ, on either side; none where nothing could be paired with them.
-        met: which of these ends common lines have.
-        is_one_sided: whether there is but one difference, and one run lacks it.
-
-    Raises:
-        Unclear: a strand beside the main one, or events that are not spelled as ours.
-    """
-
-    def __init__(
-        self,
-        found: LineDiff,
-        core: tuple[_Lines, _Lines],
-        events: Sequence[dict[int, Event]],
-        golden: BinaryIO,
-    ) -> None:
-        self.letters = b""
-        self.mates: _Lines = {}
-        self.tails: tuple[_Lines, _Lines] = {}, {}
-        self.met: set[bytes] = set()
-        self._core = core[0]
-        run, runs = found.golden_run, (found.golden_run, found.new_run)
-        self._begin = b'","run":"%b","id":"' % run
-        # The end of the run's id is found faster than the whole.
-        self._own_id = re.compile(re.escape(run[-2:]) + rb'","id":("[^"\\\n]*").*')
-        ids = {own_id for side in core for _, own_id in map(line_head, side.values()) if own_id is not None}
-        for side in events:
-            for event in side.values():
-                ids.update(word.encode() for word in words_of(event.to_json()) if is_distinctive(word))
-        self._ids = {b'"%b"' % each for each in ids}
-        self._ids.update([found.golden_of[each] for each in self._ids if each in found.golden_of])
-        self.is_one_sided = len(found.hunks) == 1 and not all(core)
-        if self.is_one_sided:
-            self._ids |= _following_call(golden, found.hunks[0])
-        else:
-            for tails, lines, its_run in zip(self.tails, core, runs, strict=True):
-                tails.update((at, _tail(line, its_run, run)) for at, line in lines.items())
-        self._read(golden)
-
-    def _read(self, file: BinaryIO) -> None:
-        wanted = {tail for side in self.tails for tail in side.values()}
-        letters = []
-        first = 0
-        for block in _blocks(file):
-            lines = block.split(b"\n")
-            lines.pop()
-            here = _letters(lines)
-            letters.append(here)
-            if b',"lane":"' in block or block.count(self._begin) != sum(map(here.count, _WITH_ID)):
-                raise Unclear
-            if self._ids:
-                self._find_mates(block, lines, here, first)
-            if not wanted.isdisjoint(map(_END, lines)):
-                for at, tail in enumerate(map(_END, lines), first):
-                    if tail in wanted and at not in self._core:
-                        self.met.add(tail)
-            first += len(lines)
-        self.letters = b"".join(letters)
-
-    def _find_mates(self, block: bytes, lines: list[bytes], letters: bytes, first: int) -> None:
-        ids = self._own_id.findall(block)
-        met = self._ids.intersection(ids)
-        if not met:
-            return
-        places = [at for at, letter in enumerate(letters, first) if letter in _WITH_ID]
-        if len(places) != len(ids):
-            raise Unclear
-        for at, own_id in zip(places, ids, strict=True):
-            if own_id in met and at not in self._core:
-                self.mates[at] = lines[at - first]
-        if len(self.mates) > _MOST_LINES:
-            raise Unclear
-
-
-def _following_call(golden: BinaryIO, hunk: Hunk) -> set[bytes]:
-    """The id of the call that follows, if that is the next unit: what was added may equal it."""
-    golden.seek(hunk.offsets[0][1])
-    for line in golden:
-        kind, own_id = line_head(line)
-        if kind not in _CALL_TYPES or kind == b"ToolUseProposed":
-            return {b'"%b"' % own_id} if kind in _CALL_TYPES and own_id is not None else set()
-    return set()
-
-
-def _tail(line: bytes, run: bytes, golden_run: bytes) -> bytes:
-    """A line's end, as it would be in the golden; empty where that does not say what it is but for its id."""
-    _, own_id = line_head(line)
-    if own_id is not None:
-        begin = line.index(b'"' + own_id + b'"') + len(own_id) + 2
-        return line[-_TAIL:] if len(line) - begin >= _TAIL else b""
-    return line.replace(b'","run":"' + run + b'"', b'","run":"' + golden_run + b'"', 1)[-_TAIL:]
-
-
 class _Regions:
     """Where what is parsed stands among all lines. Lines are numbered from 0.
 
     Attributes:
-        common: the common lines that are parsed, by their numbers in the golden.
+        common: the common lines that belong to what differs, by their numbers in the golden.
         beside: common lines of calls between units that nothing else parts.
         turns: the turns of both runs, once ``entries`` are made.
     """
 
-    def __init__(self, found: LineDiff, core: tuple[_Lines, _Lines], scan: _Scan) -> None:
+    def __init__(self, found: LineDiff, core: tuple[Lines, Lines], scan: Scan) -> None:
         self.turns = 0, 0
         self._runs = found.golden_run.decode(), found.new_run.decode()
         self._scan = scan
@@ -292,9 +109,11 @@ class _Regions:
         self._marked = bytes(marked)
         self._merges_deltas = _MERGED_DELTAS.search(self._marked) is not None
         self.beside: set[int] = set()
+        self._joined: set[int] = set()
         heads = {at for at in chain(core[0], self.common) if scan.letters[at] not in _OF_CALLS}
         heads |= {self._golden_place(at) for at in core[1] if self._letters[1][at] not in _OF_CALLS}
         self._marks = list(self._found_marks(sorted(heads)))
+        self._begun: tuple[dict[int, int], dict[int, int]] = {}, {}
 
     def new_place(self, golden: int) -> int:
         """The number of a common line in the new run."""
@@ -309,11 +128,11 @@ class _Regions:
         golden, (_, end) = self._spans[at]
         return golden[0] if new < end else new - end + golden[1]
 
-    def _new_letters(self, core: _Lines) -> bytes:
+    def _new_letters(self, core: Lines) -> bytes:
         parts = []
         at = 0
         for golden, new in self._spans:
-            parts += [self._scan.letters[at : golden[0]], _letters([core[line] for line in range(*new)])]
+            parts += [self._scan.letters[at : golden[0]], letters_of([core[line] for line in range(*new)])]
             at = golden[1]
         return b"".join([*parts, self._scan.letters[at:]])
 
@@ -368,9 +187,12 @@ class _Regions:
         places = self._marks, [self.new_place(at) for at in self._marks]
         sides = []
         totals = []
-        for letters, parsed, its_marks, run in zip(self._letters, events, places, self._runs, strict=True):
+        for letters, parsed, its_marks, run, begun in zip(
+            self._letters, events, places, self._runs, self._begun, strict=True
+        ):
             numbers = sorted(parsed)
-            turns, total = _turns(letters, numbers)
+            turns, total = turns_of(letters, [begun.get(at, at) for at in numbers])
+            turns.update((at + 1, turns[begin + 1]) for at, begin in begun.items())
             side = list(entries(((at + 1, parsed[at]) for at in numbers), turns))
             if any(entry.lane for entry in side):
                 raise Unclear
@@ -389,9 +211,51 @@ class _Regions:
             if units:
                 yield one + max(map(between.rfind, set(units)))
             else:
+                self._joined.update((one, other))
                 self.beside.update(at for at, letter in enumerate(between, one) if letter in _OF_CALLS)
 
-    def check_beside(self, lines: _Lines) -> None:
+    def find_brief(
+        self, found: LineDiff, core: tuple[Lines, Lines], events: Sequence[dict[int, Event]]
+    ) -> set[int]:
+        """The common lines of calls that need not be parsed: nothing but one start of a tool differs there.
+
+        It stands for its call, where nothing stands between it and the proposal, or beside the call in its place, with
+        which it could be paired as well.
+        """
+        brief: set[int] = set()
+        letters, new_letters = self._letters
+        heads = [{at: line_head(line)[1] for at, line in side.items()} for side in core]
+        counts = Counter(own_id for side in heads for own_id in side.values())
+        for (at, end), (new_at, new_end) in self._spans:
+            if (end - at, new_end - new_at) != (1, 1):
+                continue
+            one, other = events[0][at], events[1][new_at]
+            own_id, new_id = heads[0][at], heads[1][new_at]
+            if (
+                not isinstance(one, ToolUseStarted)
+                or not isinstance(other, ToolUseStarted)
+                or one.name != other.name
+                or own_id is None
+                or new_id is None
+                or sum(counts[each] for each in {own_id, new_id}) != 2
+            ):
+                continue
+            quoted = b'"%b"' % own_id
+            places = [place for place in self._scan.places[quoted] if place != at]
+            begin = places[0] if places else at
+            if (
+                begin < at
+                and found.new_of.get(quoted, quoted) == b'"%b"' % new_id
+                and [letters[place] == _PROPOSAL for place in places] == [True, *[False] * len(places[1:])]
+                and begin not in self._joined
+                and not letters[begin + 1 : at].strip(_OF_CALLS)
+                and not new_letters[self.new_place(begin) + 1 : new_at].strip(_OF_CALLS)
+            ):
+                brief.update(places)
+                self._begun[0][at], self._begun[1][new_at] = begin, self.new_place(begin)
+        return brief
+
+    def check_beside(self, lines: Lines) -> None:
         """Make sure that the lines of calls ``beside`` are no units: that their calls have begun.
 
         Args:
@@ -401,8 +265,9 @@ class _Regions:
             Unclear: no proposal is near.
         """
         for at in self.beside:
-            proposal = b"ToolUseProposed", line_head(lines[at])[1]
-            if not any(line_head(lines[n]) == proposal for n in range(at - 1, max(at - _NEAR, 0) - 1, -1)):
+            _, own_id = line_head(lines[at])
+            before = (lines[n] for n in range(max(at - _NEAR, 0), at))
+            if own_id is None or (b"ToolUseProposed", own_id) not in map(line_head, before):
                 raise Unclear
 
     def check(self, lanes: Sequence[Lanes]) -> None:
@@ -412,8 +277,10 @@ class _Regions:
             Unclear: they could be aligned otherwise.
         """
         sides = [each.get("", []) for each in lanes]
-        if any(group.head.type in CALL_TYPES - {"ToolUseProposed"} for groups in sides for group in groups):
-            raise Unclear
+        for begun, groups in zip(self._begun, sides, strict=True):
+            heads = [group.head for group in groups if group.head.type in CALL_TYPES - {"ToolUseProposed"}]
+            if not all(head.at.event - 1 in begun for head in heads):
+                raise Unclear
         keys = [{group.exact for group in side} for side in sides]
         common = keys[0] & keys[1]
         rows = [[group.exact for group in groups if group.exact in common] for groups in sides]
@@ -435,18 +302,3 @@ class _Regions:
             if self._merges_deltas or tails[0][-len(end) :] != end[-len(tails[0]) :]:
                 return False
         return any(tail and tail not in self._scan.met for tail in tails)
-
-
-def _turns(letters: bytes, places: Sequence[int]) -> tuple[dict[int, int], int]:
-    """The turn of each of these lines by its event's number, and the number of turns in all."""
-    turns: dict[int, int] = {}
-    count = at = 0
-    speaking = False
-    for place in (*places, len(letters)):
-        text = (b"d" if speaking else b"x") + letters[at : place + 1].translate(_BEGINS, b"oak")
-        # A turn begins where somebody begins to speak, and with a message that nobody was speaking.
-        count += text.count(b"xd") + text.count(b"md") + text.count(b"m") - text.count(b"dm")
-        speaking = text.endswith(b"d")
-        turns[place + 1] = count
-        at = place + 1
-    return turns, count

@@ -276,12 +276,7 @@ _LONGEST_TEXT = 100_000
 def follow(changes: Iterable[Change]) -> tuple[Change, ...]:
     """The same changes in their order, with those marked that follow from an earlier one."""
     seen = _Seen()
-    marked: list[Change] = []
-    for each in changes:
-        change = each if each.follows or not seen.explains(each) else replace(each, follows=True)
-        seen.add(change)
-        marked.append(change)
-    return tuple(marked)
+    return tuple([seen.marked(each) for each in changes])
 
 
 class _Seen:
@@ -293,24 +288,28 @@ class _Seen:
         self._replacements: list[tuple[str, str]] = []
         self._any = False
 
-    def explains(self, change: Change) -> bool:
-        if not self._any:
-            return False
-        if change.subject in _TOTALS:
-            return True
-        if change.whole:
-            return False
-        return self._values_key(change) in self._values or self._is_replaced(change)
-
-    def add(self, change: Change) -> None:
+    def marked(self, change: Change) -> Change:
+        """The change, marked if the earlier ones explain it, and seen from now on."""
+        key = None if change.whole else self._values_key(change)
+        if not change.follows and self._any and self._explains(change, key):
+            change = replace(change, follows=True)
         self._any = self._any or not change.follows
-        if change.whole:
-            return
-        self._values.add(self._values_key(change))
-        if not change.follows and change.kind == "changed" and len(self._replacements) < _MOST_REPLACEMENTS:
-            golden, new = _spelled(change.golden), _spelled(change.new)
-            if golden and new:
-                self._replacements.append((golden, new))
+        if key is not None:
+            self._values.add(key)
+            if (
+                not change.follows
+                and change.kind == "changed"
+                and len(self._replacements) < _MOST_REPLACEMENTS
+            ):
+                golden, new = _spelled(change.golden), _spelled(change.new)
+                if golden and new:
+                    self._replacements.append((golden, new))
+        return change
+
+    def _explains(self, change: Change, key: Hashable | None) -> bool:
+        return change.subject in _TOTALS or (
+            key is not None and (key in self._values or self._is_replaced(change))
+        )
 
     def _values_key(self, change: Change) -> Hashable:
         common = _is_common(change.golden) and _is_common(change.new)

@@ -143,7 +143,12 @@ EDITS = {
     "another spelling": [each.replace(b'"input":5,', b'"input":5.0,') for each in RUN],
     "all that differs": [SAID],
 }
-SURELY = set(EDITS) - {"all that differs", "another spelling", "a call less"}
+SURELY = set(EDITS) - {
+    "all that differs",
+    "an argument, and a call like it before",
+    "another spelling",
+    "a call less",
+}
 """What bytes show."""
 
 
@@ -160,24 +165,47 @@ def test_the_outcome_is_that_of_whole_runs(tmp_path, edit, ids):
 @pytest.mark.parametrize("edit", ["nothing", "a text", "a call", "an argument"])
 def test_renamed_calls_in_many_blocks(tmp_path, monkeypatch, edit):
     """Ids of other lengths, so that blocks of the two files end in different lines."""
-    for module in ("lines", "regions"):
+    for module in ("lines", "scan"):
         monkeypatch.setattr(f"pytest_sparrow.comparing.{module}.BLOCK", 2_048)
     found, whole = fast(tmp_path, RUN, renamed(EDITS[edit], run="run-1001", ids="tool_12"))
     assert found is not None
     assert agree(found, whole)
 
 
-@pytest.mark.parametrize("at", range(5))
-def test_a_call_beside_others(tmp_path, at):
-    """A change in one is found without reading whole runs, though lines of others stand between its own."""
-    run = parallel_turns(random.Random(3), 20)
-    numbers = [number for number, each in enumerate(run) if b'"n":' in each or b'"ticket"' in each][at::10]
-    for number in numbers:
-        changed = run[number].replace(b"39.99", b"40").replace(b'"ticket":"T', b'"ticket":"U')
-        new = [*run[:number], changed, *run[number + 1 :]]
-        found, whole = fast(tmp_path / str(number), run, new)
+@pytest.mark.parametrize("step", [1, 3, 10, 50])
+def test_calls_beside_others(tmp_path, step):
+    """Changes in them are found without reading whole runs, though lines of others stand between their own."""
+    golden = parallel_turns(random.Random(3), 20)
+    for first in range(min(step, 5)):
+        new = list(golden)
+        places = [at for at, each in enumerate(golden) if b'"n":' in each or b'"ticket"' in each]
+        for at in places[first::step]:
+            new[at] = golden[at].replace(b"39.99", b"%d" % at).replace(b'"ticket":"T', b'"ticket":"U')
+        found, whole = fast(tmp_path / str(first), golden, new)
         assert found is not None
         assert agree(found, whole)
+
+
+def noted(number, note):
+    own_id = f"call_{number}"
+    return [
+        line("ToolUseProposed", id=own_id, name="note", args={}, risk="Mutating"),
+        line("ToolUseStarted", id=own_id, name="note", args={"note": note}),
+        line("ToolOutput", id=own_id, blocks=[{"Json": {"ticket": f"T{number}"}}], is_error=False),
+    ]
+
+
+def test_calls_behind_one_another(tmp_path):
+    """Each is paired with its own, though the other's new arguments are more like its old ones."""
+    groceries = "Buy eggs, butter, milk, bread, cheese and apples"
+    golden, new = (
+        put(RUN, 91, *noted(900, one), *noted(901, other))
+        for one, other in ((groceries, "something else"), ("not today", f"{groceries} today"))
+    )
+    found, whole = fast(tmp_path, golden, new)
+    assert found is not None
+    assert agree(found, whole)
+    assert [change.golden for change in found.changes] == [groceries, "something else"]
 
 
 OTHERS = {
@@ -231,7 +259,7 @@ def test_random_edits(tmp_path, monkeypatch, seed):
     The calls of every second run are side by side.
     """
     chance = random.Random(seed)
-    for module in ("lines", "regions"):
+    for module in ("lines", "scan"):
         monkeypatch.setattr(
             f"pytest_sparrow.comparing.{module}.BLOCK", chance.choice([50, 333, 2_048, 1 << 16])
         )
