@@ -13,19 +13,17 @@ from collections import UserDict, UserList, deque
 from collections.abc import Mapping
 from enum import Enum
 from inspect import Parameter
-from io import BytesIO, StringIO
-from itertools import count
 from operator import is_
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.values import tables
 from pytest_sparrow.values.equality import difference
 from pytest_sparrow.values.noted import key_text, noted, restored
 from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.stores import OUTSIDE, ClassStore, SlotStore, Variables, own
 from pytest_sparrow.values.to_json import simpler
+from pytest_sparrow.values.wholes import is_whole, refill, weight, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -44,9 +42,6 @@ _MOST = 100_000
 
 MOST_OUTSIDE = 10_000
 """Values in all variables outside of a call that are watched: most calls change none of them."""
-
-_BYTES = 1_000
-"""Bytes of a buffer or array that count as one value."""
 
 
 class TooManyValues(Exception):
@@ -168,11 +163,11 @@ class Watched:
             return
         parts = self._parts(value)
         if parts is None:
-            if _is_whole(value):
-                left[0] -= _weight(value)
+            if is_whole(value):
+                left[0] -= weight(value)
                 if left[0] < 0:
                     raise TooManyValues
-                self._held[id(value)] = _Held(value, _whole(value), is_whole=True)
+                self._held[id(value)] = _Held(value, whole(value), is_whole=True)
             return
         left[0] -= len(parts)
         if left[0] < 0:
@@ -216,7 +211,7 @@ class Watched:
             return None
         said.add(id(value))
         if held.is_whole:
-            new = _whole(value)
+            new = whole(value)
             return None if difference(held.parts, new) is None else self._written({}, "to", new, place)
         parts = self._parts(value)
         now = _copied(() if parts is None else parts)
@@ -347,7 +342,7 @@ class Watched:
             self._apply(self._inner(value, key), inner)
         types = change.get("types", {})
         if "to" in change:
-            _refill(value, restored(change["to"], types))
+            refill(value, restored(change["to"], types))
         if "items" in change:
             _replace_items(value, change, restored(change["items"], types))
         if not change.keys() & {"set", "without", "order"}:
@@ -381,7 +376,7 @@ CARRIERS = (SimpleNamespace, UserDict, UserList)
 
 def is_data(value: Any) -> bool:
     """Whether a value holds data that changes, of a type that every program has."""
-    return issubclass(type(value), dict | list | tuple | deque) or _is_whole(value)
+    return issubclass(type(value), dict | list | tuple | deque) or is_whole(value)
 
 
 def is_changeable(value: Any) -> bool:
@@ -398,46 +393,6 @@ def _spelled(place: Place) -> str:
     if root == OUTSIDE and inner:
         root, *inner = inner
     return str(root) + "".join(f"[{key!r}]" for key in inner)
-
-
-def _is_whole(value: Any) -> bool:
-    """Whether a value is recorded as a whole where it changes."""
-    kind = type(value)
-    return (
-        issubclass(kind, set | bytearray | BytesIO | StringIO | count)
-        or (kind.__module__, kind.__name__) in _EVENTS
-        or (tables.is_table(value) and hasattr(value, "tobytes"))
-    )
-
-
-_EVENTS = {("threading", "Event"), ("asyncio.locks", "Event")}
-
-
-def _weight(value: Any) -> int:
-    """How many values a whole counts for: it is copied."""
-    if isinstance(value, set):
-        return len(value)
-    if isinstance(value, count) or hasattr(value, "is_set"):
-        return 1
-    if isinstance(value, BytesIO | StringIO):
-        return (
-            0 if value.closed else len(value.getvalue()) // _BYTES
-        )  # shared with the buffer until one changes
-    return int(getattr(value, "nbytes", None) or len(value)) // _BYTES
-
-
-def _whole(value: Any) -> Any:
-    """A copy of a value that changes as a whole; of a buffer its content and how far it was read or written.
-
-    Of a counter its text, of an event whether it is set.
-    """
-    if isinstance(value, count):
-        return repr(value)
-    if hasattr(value, "is_set"):
-        return value.is_set()
-    if isinstance(value, BytesIO | StringIO):
-        return None if value.closed else {"content": value.getvalue(), "at": value.tell()}
-    return value.copy()
 
 
 def _same(old: Any, now: Any) -> bool:
@@ -506,43 +461,6 @@ def _store_of(stores: list[Any], key: Any, *, new: bool = False) -> tuple[Any, A
     if not new:
         raise KeyError(key)
     return stores[0], key
-
-
-def _refill(value: Any, new: Any) -> None:
-    if isinstance(value, BytesIO | StringIO):
-        return _rewrite(value, new)
-    if isinstance(value, count):
-        return _advance(value, new)
-    if hasattr(value, "is_set"):
-        return value.set() if new else value.clear()  # type: ignore[no-any-return]
-    if type(value) is not type(new):
-        raise TypeError(f"{type(value).__qualname__} became {type(new).__qualname__}")
-    if isinstance(value, set):
-        value.clear()
-        value.update(new)
-    elif isinstance(value, bytearray):
-        value[:] = new
-    else:
-        value[...] = new
-    return None
-
-
-def _advance(numbers: Any, to: str) -> None:
-    for _ in range(_MOST):
-        if repr(numbers) == to:
-            return
-        next(numbers)
-    raise ValueError(f"{numbers} does not come to {to}")
-
-
-def _rewrite(buffer: Any, new: dict[str, Any] | None) -> None:
-    if new is None:
-        buffer.close()
-        return
-    buffer.seek(0)
-    buffer.truncate()
-    buffer.write(new["content"])
-    buffer.seek(new["at"])
 
 
 def _replace_items(value: Any, change: dict[str, Json], items: list[Any]) -> None:

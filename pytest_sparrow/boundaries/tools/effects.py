@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from threading import Thread
@@ -19,7 +20,7 @@ from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.stores import OUTSIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing, OpenRun
@@ -48,8 +49,22 @@ _changed_cells: weakref.WeakKeyDictionary[OpenRun, set[int]] = weakref.WeakKeyDi
 _vast: weakref.WeakKeyDictionary[OpenRun, dict[str, set[str]]] = weakref.WeakKeyDictionary()
 """By tool, the names of variables of a run that hold too much: to find that out again would take as long."""
 
-_looking = threading.RLock()
-"""Held while a call's objects are looked at: a call of another thread may look at them, too."""
+_lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Held while a call's objects are looked at, and until its answer is settled: other threads' calls look, too.
+
+    Nobody waits for ever: the end of a run ends calls while it holds the run's own lock.
+    """
+    is_held = _lock.acquire(timeout=1)
+    try:
+        yield
+    finally:
+        if is_held:
+            _lock.release()
+
 
 _MOST_STEPPED = 20
 """Containers of a call that are looked at whenever the call waits; those of a call with more only at its end."""
@@ -99,7 +114,7 @@ class LiveEffects:
         """Look at the objects before the call."""
         effects = cls(run, crossing, tool, Watched(roots(), is_open))
         vast = _vast.setdefault(run, {}).setdefault(tool, set())
-        with _looking:
+        with looking():
             if OUTSIDE in effects.watched.roots:
                 effects.watched.roots[OUTSIDE].leave_out(vast)
             effects._look()
@@ -141,7 +156,7 @@ class LiveEffects:
         is_left_alone = self.is_left_alone
         self.waits = self._at_item = False
         if is_left_alone:
-            with _looking:
+            with looking():
                 self._look()
 
     def __enter__(self) -> None:
@@ -152,7 +167,7 @@ class LiveEffects:
         if (
             kind is None and self.watched.size <= _MOST_STEPPED and self._steps <= _MOST_STEPS
         ):  # it has not ended
-            with _looking:
+            with looking():
                 self.note_part()
                 self.waits = True
 
@@ -173,7 +188,7 @@ class LiveEffects:
 
     def item(self, number: int, same: Path | None) -> None:
         """Note what has changed before an item of a generator, and which object of the caller's it is."""
-        with _looking:
+        with looking():
             changed = self._all_changed()
             self.waits = self._at_item = True
         if changed:
@@ -184,7 +199,7 @@ class LiveEffects:
     def end(self) -> dict[str, Json]:
         """What the answer says of the changes."""
         _under_way.discard(weakref.ref(self))
-        with _looking:
+        with looking():
             changed = self._all_changed()
             self.watched.roots = {}
         for name, cell in self._read.items():

@@ -7,7 +7,7 @@ import itertools
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from pytest_sparrow.boundaries.tools.effects import LiveEffects
+from pytest_sparrow.boundaries.tools.effects import LiveEffects, looking
 from pytest_sparrow.boundaries.tools.imports import found_in, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.run.answering import answering
@@ -227,9 +227,12 @@ class LiveCall:
             self._types["yielded"] = of_items(self._item_types)
         if self._types:
             answered["types"] = self._types
-        if self._effects is not None:
+        if self._effects is None:
+            self._crossing.settle(answered, complete=complete)
+            return
+        with looking():  # of two threads, the one that says its changes later ends later
             answered.update(self._effects.end())
-        self._crossing.settle(answered, complete=complete)
+            self._crossing.settle(answered, complete=complete)
 
 
 def is_answer(error: BaseException) -> TypeGuard[Raised]:

@@ -115,14 +115,16 @@ class ReplayedCall:
             ReplayDivergence: there is no recorded answer, or it is of another kind (a generator's), or no longer fits.
         """
         replayed = self.half
+        own = NOTHING
+        if replayed and "yielded" not in replayed:
+            import_for(self._function.real, replayed)
+            effects = self._recorded_effects(replayed)
+            own = NOTHING if effects is None else effects.end()  # before other threads get their answers
         self._crossing.settle(replayed or None, complete=bool(replayed))
         if not replayed:
             raise self._refused("unanswered")
         if "yielded" in replayed:
             raise self._refused("was-generator")
-        import_for(self._function.real, replayed)
-        effects = self._recorded_effects(replayed)
-        own = NOTHING if effects is None else effects.end()
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
         if own is not NOTHING and is_callers(replayed["same_as"]):
