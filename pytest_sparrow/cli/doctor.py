@@ -192,11 +192,13 @@ def _frameworks() -> Iterator[_Line]:
         except Exception as error:  # noqa: BLE001 - any library may fail in any way, and that is worth a line
             yield _Line("note", about, f"its tools run in a replay where they are not wrapped: {error}")
             continue
-        if adapter.misfits:
-            gone = "; ".join(adapter.misfits)
-            yield _Line("note", about, f"what is called there runs in a replay, unless it is wrapped: {gone}")
-        else:
-            yield _Line("ok", about, "its tools are recorded and replayed without being wrapped")
+        said = "its tools are recorded and replayed without being wrapped"
+        if any(misfit.startswith("tools: ") for misfit in adapter.misfits):
+            said = "what is called there runs in a replay, unless it is wrapped"
+        elif adapter.misfits:
+            said += "; not captured"
+        level = "note" if adapter.misfits else "ok"
+        yield _Line(level, about, ": ".join(filter(None, (said, "; ".join(adapter.misfits)))))
 
 
 def _covered(library: Library) -> Iterator[_Line]:

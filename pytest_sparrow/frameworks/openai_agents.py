@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +47,12 @@ def _crossing(tool: Any, context: Any, real: Callable[..., Any], across: Across)
         async def invoke() -> Any:
             return await real(ctx, arguments)
 
-        return await across(_seen(tool, context, arguments), invoke)
+        return await across(_seen(tool, context, real, arguments), invoke)
 
     return cross
 
 
-def _seen(tool: Any, context: Any, arguments: str) -> ToolSeen:
+def _seen(tool: Any, context: Any, real: Callable[..., Any], arguments: str) -> ToolSeen:
     try:
         args = json.loads(arguments or "{}")
     except ValueError:
@@ -60,7 +61,7 @@ def _seen(tool: Any, context: Any, arguments: str) -> ToolSeen:
         name=tool.name,
         args=args if isinstance(args, dict) else {"input": args},
         call_id=context.tool_call_id,
-        fn=getattr(tool, "__wrapped__", None),
+        fn=getattr(tool, "__wrapped__", real if inspect.isfunction(real) else None),  # or a hand-made one
         kind="agent" if getattr(tool, "_is_agent_tool", False) else "tool",
         changes={"context": context.context},
     )

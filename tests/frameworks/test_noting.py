@@ -2,10 +2,13 @@
 
 import asyncio
 import contextvars
+import json
+from types import SimpleNamespace
 
 import pytest
 from run.making import run_of
 
+from pytest_sparrow.boundaries.tools.code import digest_of
 from pytest_sparrow.frameworks import mcp, noting
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.answering import answering
@@ -129,3 +132,27 @@ def test_a_tool_of_a_session_that_nothing_records_is_named(opened):
         assert asyncio.run(called(None, name)) == name
     [finding] = run.violations.findings
     assert title(finding).startswith("refund of an MCP server ran for real: its session was opened before")
+
+
+@pytest.mark.parametrize("around", ["", "a library's function"])
+def test_the_code_of_a_tool_that_the_user_made_by_hand(tmp_path, around):
+    """A FunctionTool of openai-agents without a decorator; an interceptor that a library's function calls."""
+    openai = pytest.importorskip("pytest_sparrow.frameworks.openai_agents")
+    agents = pytest.importorskip("agents")
+    digests = []
+    for body in ("return arguments", "return arguments.upper()"):
+        source = tmp_path / f"tools{len(digests)}.py"
+        source.write_text(f"async def invoke(ctx, arguments):\n    {body}\n", encoding="utf-8")
+        space = {}
+        exec(compile(source.read_text("utf-8"), source, "exec"), space)
+        invoke = space["invoke"]
+        if around:
+            exec(
+                compile("def made(given):\n return lambda ctx, arguments: given", json.__file__, "exec"),
+                space,
+            )
+            invoke = space["made"]([invoke])
+        tool = agents.FunctionTool("refund", "", {}, invoke, strict_json_schema=False)
+        context = SimpleNamespace(tool_call_id="c", context=None)
+        digests.append(digest_of(openai._seen(tool, context, tool.on_invoke_tool, "{}").fn))
+    assert len({*digests, ""}) == 3
