@@ -70,26 +70,36 @@ _PATTERNS = tuple(
             for word, pattern in (
                 (
                     "-",
-                    r"-(?<![\w-]-)(?:u|-user|-proxy-user|U|a|-auth)(?:[ =]|(?=\w))"
+                    r"-(?<![\w-]-)(?:u|-user|-proxy-user|U|a|A|-auth)(?:[ =]|(?=\w))"
                     r"['\"]?[\w.@+-]{1,64}:([^\s'\"\\]{4,256})",
                 ),
                 ("-p", r"(?:mysql|mariadb)[\w-]*[^\n|;]{0,200}?[ '\"]-p['\"]?([^\s'\"\\]{6,256})"),
-                ("mongo", r"mongo\w*[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})"),
-                ("ldap", r"ldap\w+[^\n|;]{0,200}? -w ['\"]?([^\s'\"\\]{6,256})"),
-                ("openssl", r"openssl[^\n|;]{0,200}? -k ['\"]?([^\s'\"\\]{6,256})"),
+                (
+                    "-p",
+                    r"(?:mongo\w*|\w login|twine|cqlsh|beeline|rdesktop|psexec|winexe|unlock-keychain)\b"
+                    r"[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})",
+                ),
+                ("-w ", r"(?:ldap\w+|add-\w+-password)[^\n|;]{0,200}? -w ['\"]?([^\s'\"\\]{6,256})"),
+                (
+                    "-P",
+                    r"\b(?:(?:un)?zip|ipmitool|sqlcmd|osql|bcp)\b[^\n|;]{0,200}? -P ?['\"]?([^\s'\"\\]{4,256})",
+                ),
+                ("-pw ", r"(?:plink|pscp|psftp)[^\n|;]{0,200}? -pw ['\"]?([^\s'\"\\]{4,256})"),
+                (" pass:", r"-pass(?:in|out)? pass:([^\s'\"\\]{4,256})"),
+                ("/p", r"[ '\"]/p(?:ass(?:word)?)?:['\"]?(?!\w{1,64}=)([^\s'\"\\]{6,256})"),
+                ("p ", r"(?:schtasks|signtool)[^\n|;]{0,200}? /r?p ['\"]?([^\s'\"\\]{6,256})"),
+                ("-k ", r"open(?:ssl|ai)[^\n|;]{0,200}? -k ['\"]?([^\s'\"\\]{6,256})"),
                 ("curl", r"curl[^\n|;]{0,400}? -b ?['\"]?[\w.-]{1,60}=([^\s'\"\\;]{6,4096})"),
                 ("sshpass", r"sshpass -p ?['\"]?([^\s'\"\\]{4,256})"),
                 ("redis-cli", r"redis-cli[^\n|;]{0,200}? -a ['\"]?([^\s'\"\\]{6,256})"),
-                ("login", r"\w login\b[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})"),
                 ("ssh-keygen", r"ssh-keygen[^\n|;]{0,200}? -[NP] ['\"]?([^\s'\"\\]{5,256})"),
                 (
                     "htpasswd",
                     r"htpasswd -\w*b\w* [^\n|;]{0,100}?[\w.@-]{1,64} ['\"]?([^\s'\"\\]{4,256})['\"]?\s*$",
                 ),
                 ("snmp", r"snmp\w+[^\n|;]{0,200}? -[AX] ['\"]?([^\s'\"\\]{6,256})"),
-                ("zip", r"\b(?:un)?zip[^\n|;]{0,200}? -P ?['\"]?([^\s'\"\\]{6,256})"),
                 ("7z", r"\b7za? [^\n|;]{0,200}? -p['\"]?([^\s'\"\\]{6,256})"),
-                ("smb", r"smb\w+[^\n|;]{0,200}? -U ?['\"]?[\w.\\@/-]{1,64}%([^\s'\"\\]{4,256})"),
+                ("-U", r"(?<=\s)-U ?['\"]?[\w.\\@/-]{1,64}%(?![0-9A-F]{2})([^\s'\"\\]{4,256})"),
                 ("lftp", r"lftp[^\n|;]{0,200}? -u ['\"]?[\w.@-]{1,64},([^\s'\"\\]{4,256})"),
                 ("sqlplus", r"sqlplus[^\n|;]{0,80}? ['\"]?[\w.-]{1,64}/([^\s/@'\"\\]{4,256})@"),
                 ("http-basic", r"http-basic\.[\w.-]{1,64} [\w.@-]{1,64} ['\"]?([^\s'\"\\]{6,256})"),
@@ -111,11 +121,59 @@ _PATTERNS = tuple(
                 ),
                 (
                     "echo ",
-                    r"echo (?:-n )?['\"]?([^\s'\"\\|$]{6,4096})['\"]? ?\| ?[^\n|]{0,200}"
-                    r"--(?:password-stdin|with-token)",
+                    r"echo (?:-n )?['\"]?(?:[\w.@-]{1,64}:(?=[^\n|]{4,256}\|[^\n|]{0,40}chpasswd))?"
+                    r"([^\s'\"\\|$]{6,4096})['\"]? ?\| ?[^\n|]{0,200}"
+                    r"(?:--(?:password-stdin|with-token)|passwd --stdin|sudo -S|chpasswd|kinit)\b",
                 ),
-                ("vault login", r"vault login (?:token=)?([^\s'\"\\-][^\s'\"\\]{7,256})"),
+                (
+                    " login ",
+                    r"(?:vault|cargo|wandb) login (?:--relogin )?(?:token=)?([^\s'\"\\-][^\s'\"\\]{7,256})",
+                ),
                 ("-token.", r"config [\w-]{1,30}-token\.[\w.-]{1,60} ([^\s'\"\\]{8,4096})"),
+                # Of devices of a network.
+                (
+                    "ommunity",
+                    r"\b(?:r[ow]community6?|snmp(?:-server)? community)[ \t]+['\"]?([^\s'\"\\]{6,256})",
+                ),
+                (
+                    "snmp",
+                    r"snmp(?:-server host \S+ [^\n]{0,20}version 2c|\w+ [^\n|;]{0,80}?-c) ([^\s'\"\\]{6,256})",
+                ),
+                ("com2sec", r"com2sec6? \S{1,64} \S{1,64} ([^\s'\"\\]{6,256})"),
+                (
+                    "-server ",
+                    r"(?:radius|tacacs)-server [^\n]{0,80}?\b(?:key|secret) (?:[0-9] )?['\"]?([^\s'\"\\]{6,256})",
+                ),
+                (
+                    "-key ",
+                    r"(?:pre-shared|message-digest|authentication)-key (?:\d{1,5} md5 |ascii-text |local |remote )?"
+                    r"(?:[0-9] )?['\"]?([^\s'\"\\]{6,256})",
+                ),
+                ("ascii ", r"wpa-psk ascii (?:[0-9] )?([^\s'\"\\]{6,256})"),
+                ("key-string ", r"key-string (?:[0-9] )?([^\s'\"\\]{6,256})\s*$"),
+                ("isakmp", r"isakmp key (?:[06] )?([^\s'\"\\]{6,256}) (?:address|hostname)"),
+                (
+                    " secret ",
+                    r"(?:^enable|^username \S{1,64} [^\n]{0,40}?) ?\bsecret (?:[0-9] )?([^\s'\"\\]{6,256})\s*$",
+                ),
+                (
+                    "set p",
+                    r"\bset (?:psksecret (?:ENC )?|passw(?:or)?d (?:ENC |(?=['\"])))['\"]?([^\s'\"\\]{6,256})",
+                ),
+                *((word, rf'{word} "([^\s"\\]{{6,256}})"') for word in (": PSK", ": XAUTH", ": EAP")),
+                ("WIFI:", r"\bWIFI:[^\n]{0,80}?;?P:([^\s;\"\\]{6,64});"),
+                # Of servers, each by its own command.
+                ("radtest ", r"radtest \S{1,64} ['\"]?([^\s'\"\\]{6,256})"),
+                ("rabbitmqctl ", r"rabbitmqctl [a-z]+_(?:user|password) \S{1,64} ['\"]?([^\s'\"\\]{6,256})"),
+                ("mc alias", r"mc alias set (?:\S{1,200} ){3}([^\s'\"\\]{6,256})"),
+                ("db2 ", r"db2 connect to \S{1,64} user \S{1,64} using ([^\s'\"\\]{6,256})"),
+                (".logon ", r"\.logon \S{1,80},([^\s'\"\\;]{6,256})"),
+                ("ickServ ", r"ickServ :?(?i:identify) (?:\w{1,32} )?([^\s'\"\\]{6,256})\s*$"),
+                ("doctl ", r"doctl auth init [^\n]{0,80}?-t ?([^\s'\"\\]{20,256})"),
+                ("send ", r"assword:?[\"'}]{1,2}\s{1,8}send (?:-- )?[\"'{]([^\s'\"\\]{6,256})\\[rn]"),
+                ("]:", r"^\[[\w.-]{3,255}\]:\d{2,5} [\w.@+-]{1,64}:([^\s'\"\\]{6,256})\s*$"),
+                ("bindpw ", r"\bbindpw[ \t]+['\"]?([^\s'\"\\]{6,256})"),
+                ("authtok", r"authtok\s{0,4}=\s{0,4}([^\s'\"\\]{6,256})"),
                 ("/user:", r"/user:[\w.\\@-]{1,64} ([^\s'\"\\/]{6,256})"),
                 ("login=", r"login=[\w.@-]{1,64}:([^\s'\"\\]{4,256})"),
                 ("AUTH ", r"(?:^|> )AUTH [\w.-]{1,64} ([^\s'\"\\]{6,256})\s*$"),
@@ -130,12 +188,22 @@ _PATTERNS = tuple(
                     r"assword (?:[057] (?=\S{6})|[\"'`]?(?=\S{0,63}\d)(?=\S{0,63}[A-Za-z])(?=\S{0,63}[!@#$%^&*]))"
                     r"([^\s'\"`\\/=(<{[][^\s'\"`\\/=]{4,63}[^\s'\"`\\/=.,;:)])(?![^\s'\"`.,;:)])",
                 ),
-                ("ipmitool", r"ipmitool[^\n|;]{0,200}? -P ['\"]?([^\s'\"\\]{4,256})"),
+                *(
+                    (
+                        f"{word} is",
+                        r"(?i:access|api|auth|secret|login|admin|master|security|licen[sc]e|product|network|wi-?fi)[ -]"
+                        rf"{word} is:?\s"
+                        r"[`'\"]{0,2}(?=\S{0,63}\d)(?=\S{0,63}[A-Z])(?=\S{0,63}[a-z])"
+                        r"([^\s'\"`\\/=(<{[][^\s'\"`\\/=]{5,63}[^\s'\"`\\/=.,;:)])",
+                    )
+                    for word in ("key", "token", "code")
+                ),
                 ("(", _OF_A_USER),
                 *((word, word + _SAID) for word in (*_WORDS, *FOREIGN)),
             )
         ),
         ("(", _OF_A_CLIENT, _KEY),
+        ("ecret", r"\bSecret ?ID[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9-]{20,256})", _KEY),
         *(
             (
                 word,

@@ -59,7 +59,8 @@ class Rule:
 _PASSWORDS = (
     "password passwd passphrase passcode psk passwort kennwort passwordconfirmation passwordconfirm passwordhash "
     "seedphrase recoveryphrase mnemonicphrase "
-    "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass"
+    "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass "
+    "imappass"
 )
 _KEYS = {
     "api-key": "apikey honeycombteam",

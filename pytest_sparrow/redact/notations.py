@@ -114,23 +114,30 @@ _MAY_NAME = tuple(
     for begin, rest in (
         (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
         *(
-            (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
+            (
+                verb,
+                rb"(?i:%s)[\\\"'`]*[\w!@#$%%^&*.-]{6}"
+                % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST),
+            )
             for verb in (b" is ", b" was ")
         ),
         (b"sess", rb"(?:ion)?[-_.]?(?:id)?="),
         (b"login", rb"(?:[\s\\](?s:.){1,80}?passw|(?<=vault login)|=[\w.@-]{1,64}:)"),
         (b"(", rb"(?<=%s\()(?:%s)" % (_CALLED, b"|".join(rb"(?<=%s\()" % each for each in _CALLS))),
         (
-            b"-",  # No alternative begins with a group: those cost most where a text has many lines.
-            rb"(?:token\.[\w.-]{1,60} |[pPb](?<=[ '\"]-.)|[awkNAX] (?<= -. )|[uUa]%s|basic\."
+            b"-",  # The letters first, and no alternative begins with a group: what costs most in many lines.
+            rb"(?=[tsvSkpPbawNAXuU-])(?:token\.[\w.-]{1,60} |server (?:comm|key|host|[\w.:]{3,64} (?:key|secret))"
+            rb"|key (?:(?<=shared-key )|\d+ md5)|psk ascii |string (?<=key-string )|v[12]c? -c|S (?<=sudo -S )"
+            rb"|[pPb](?<=[ '\"]-.)|[awkNAX] (?<= -. )|[uUaA]%s|basic\."
             rb"|-(?=\w)(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =]"
-            rb"|with-token|password-stdin|(?:user|proxy-user|auth)%s))" % (_USER, _ENDS, _USER),
+            rb"|with-token|(?:password-)?stdin|(?:user|proxy-user|auth)%s))" % (_USER, _ENDS, _USER),
         ),
-        (b":", rb"(?:(?<=/user:)|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
+        (b"mmunity", rb"(?:(?<=rocommunity)|(?<=rwcommunity))6?\s"),
+        (b":", rb"(?:(?<=/user:)|(?<=/u:)|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
         (
             b"ass",
             rb"(?:word(?:\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])| (?:\d|\xc3|[a-z]{2,6} |[^\s!@#$%^&*]{1,63}[!@#$%^&*]))"
-            rb"|wort|(?<=e pass)e|(?<=htpass)wd )",
+            rb"|wort|(?<=e pass)e|(?:(?<=htpass)|(?<=chpass))wd\b)",
         ),
     )
 )
@@ -153,6 +160,8 @@ _MAY_CAPITALS = tuple(
 _STEMS_IN_BYTES = (
     *(stem.encode() for stem in _STEMS),
     *(b"setuser", b"login", b"bundle_", b"334 ", b"kennwort", b"ontrase", b"senha", b"wachtwoord"),
+    *(b"ommunity", b"com2sec", b"snmp", b"echo ", b"radtest", b"rabbitmqctl", b"nickserv", b"wifi:", b"db2 "),
+    *(b"logon", b"/p:", b"p ", b"]:"),
 )
 """The same, and what stands in front of a value in `pytest_sparrow.redact.commands`."""
 _FARTHEST = 160

@@ -100,7 +100,7 @@ NAMES = {
     "password": (
         "password passwd passphrase passcode user_pass password_confirmation password_confirm password_hash pwd pass "
         "db_pass root_pass admin_pass store_pass key_pass require_pass ssh_pass become_pass smtp_pass mail_pass "
-        "ftp_pass psk passwort kennwort pw seed_phrase recovery_phrase mnemonic_phrase"
+        "imap_pass ftp_pass psk passwort kennwort pw seed_phrase recovery_phrase mnemonic_phrase"
     ),
     "api-key": "api_key honeycomb_team",
     "access-key": "access_key",
