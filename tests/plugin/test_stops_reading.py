@@ -82,6 +82,21 @@ def test_pieces_of_a_text(sparrow, library):
         response.close()
 
 
+@pytest.mark.parametrize("library", ["httpx2", "urllib3"])
+def test_a_file(sparrow, library):
+    url = os.environ["WORLD"] + "/file"
+    if library == "httpx2":
+        with httpx2.stream("GET", url) as response:
+            pieces = response.iter_bytes(1000)
+            list(pieces) if not STOP else next(pieces)
+    else:
+        import urllib3
+
+        response = urllib3.request("GET", url, preload_content=False)
+        response.read(1000 if STOP else None)
+        response.close()
+
+
 def count(most):
     yield from range(most)
 
@@ -165,11 +180,12 @@ def test_stopping_earlier_is_red_and_the_events_hold_what_was_read(tmp_path):
             EVENTS, content_type="text/event-stream"
         )
         server.routes["/text"] = _text
+        server.routes["/file"] = lambda call: call.answer(bytes(40_000))
         code, output = pytest_in(tmp_path, "--sparrow-record", WORLD=server.url)
-    assert (code, "15 recorded" in output) == (0, True), output
+    assert (code, "17 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", WORLD=server.url)
-    assert (code, "15 replayed equal" in output) == (0, True), output
+    assert (code, "17 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", "-rA", WORLD=server.url, STOP="2")
-    assert (code, "2 replayed equal, 13 diverged" in output) == (1, True), output
+    assert (code, "2 replayed equal, 15 diverged" in output) == (1, True), output
     assert "PASSED test_inner.py::test_always_stopped" in output
     assert "READ 'one two '" in output

@@ -178,6 +178,7 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing, user
     whole = method.upper() != "HEAD" and failure is None
     if whole and not _comes_in_pieces(body, recorded) and may_have_body(status):
         headers.append(("content-length", str(sum(map(len, chunks)))))
+        chunks = chunks if crossing.delay else _in_parts(chunks)  # each part would be delayed
     elif not whole and not compression:
         headers += _said_of_the_whole(recorded, with_coding=failure is None)
     return Reply(
@@ -190,6 +191,14 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing, user
         delay=crossing.delay,
         reason=_reason_of(status, answered),
     )
+
+
+_PART = 1 << 14
+
+
+def _in_parts(chunks: list[bytes]) -> list[bytes]:
+    """Long chunks in parts, as a network brings them: so a client shows how much of the body it reads."""
+    return [chunk[at : at + _PART] for chunk in chunks for at in range(0, max(len(chunk), 1), _PART)]
 
 
 def _said_of_the_whole(recorded: Headers, *, with_coding: bool) -> list[tuple[str, str]]:
