@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _RUN = 20
 _REMEMBERED = 4096
 _LONGEST_KEY = 512
-_SHORTEST_ENCODED = 20
 _FILE_HEAD = 1024
 _MAX_DEPTH = 2
 _PERCENT = re.compile(rb"(?<![^\s\"\\])\\?[^\s\"\\%]*%[0-9A-Fa-f]{2}[^\s\"\\]*")
@@ -98,7 +97,8 @@ class Scanner:
     def _hits(self, data: bytes, depth: int) -> Iterator[Hit]:
         runs = long_runs(data, _RUN) - self._harmless
         suspicious = False
-        keys, shown = b" ".join(run for run in runs if len(run) < FILE), without_files(data)
+        short = [run for run in runs if len(run) < FILE]
+        keys, shown = b" ".join(short), data if len(short) == len(runs) else without_files(data)
         # Most lines hold no long run: then a handful of formats is left to look for.
         for rule in self._rules if runs else self._outside_runs:
             if rule.needle in (keys if rule.in_run and shown is data else shown):
@@ -110,7 +110,7 @@ class Scanner:
         if depth < _MAX_DEPTH:
             if b"%" in shown:
                 yield from self._in_percent(shown, depth)
-            for run in runs:
+            for run in filter(_may_encode, runs):
                 yield from self._encoded(data, run, depth)
         if depth == 0 and not suspicious and len(self._harmless) < _REMEMBERED:
             # Ids stand in many lines: to look once is enough. Whoever gets here has found nothing.
@@ -133,8 +133,6 @@ class Scanner:
             )
 
     def _encoded(self, data: bytes, run: bytes, depth: int) -> Iterator[Hit]:
-        if len(run) < _SHORTEST_ENCODED:
-            return
         # JSON spells the end of a line before it as \n: that letter is no part of it.
         for spelled in (run, run[1:]) if len(run) <= _LONGEST_KEY else (run,):
             if len(run) <= _LONGEST_KEY and not _begins_text(spelled[:8]):
@@ -180,6 +178,11 @@ class Scanner:
             if found is not None and found.kind == hit.kind:
                 return path
         return ""
+
+
+def _may_encode(run: bytes) -> bool:
+    """Whether a run may be base64 of a text, as far as its beginning says; behind the letter of an escape, too."""
+    return len(run) > _LONGEST_KEY or _begins_text(run[:8]) or _begins_text(run[1:9])
 
 
 # Ids and paths begin alike.
