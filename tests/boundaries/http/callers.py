@@ -11,9 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+from full import FULL
 
 HTTPX_WAYS = ("httpx2-sync", "httpx2-async", "httpx-sync", "httpx-async")
-WAYS = (*HTTPX_WAYS, "aiohttp-async")
+WAYS = (*(HTTPX_WAYS if FULL else HTTPX_WAYS[:2]), "aiohttp-async")
+"""httpx has the adapter of httpx2, and the contract holds it: all of its ways are tried with `SPARROW_TEST_FULL`."""
 
 ALONE = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
 """Options of a client that the environment changes nothing of.
