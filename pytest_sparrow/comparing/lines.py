@@ -304,7 +304,8 @@ def _walk(golden: _Side, new: _Side, found: LineDiff) -> None:
         if common:
             before = golden.lines
             hidden = golden.skip(common), new.skip(common, golden.lines - before)
-            found.rename(*([each.removeprefix(_ID) for each in side] for side in hidden))
+            if found.renamed:
+                found.rename(*([each.removeprefix(_ID) for each in side] for side in hidden))
         elif golden.left or new.left:
             _add_hunk(golden, new, found)
         else:
@@ -399,12 +400,12 @@ def _common(golden: _Side, new: _Side) -> int:
     low, high = 0, size
     for step in range(0, size, _STEP):
         low, high = step, min(step + _STEP, size)
-        if one[begin + low : begin + high] != other[other_begin + low : other_begin + high]:
+        if not one.startswith(other[other_begin + low : other_begin + high], begin + low):
             break
         low = high
     while high - low > 1:
         middle = (low + high) // 2
-        if one[begin + low : begin + middle] == other[other_begin + low : other_begin + middle]:
+        if one.startswith(other[other_begin + low : other_begin + middle], begin + low):
             low = middle
         else:
             high = middle

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from itertools import compress, count
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -55,7 +56,9 @@ _HEADS = {(kind + b'","run":"')[:15]: letter for kind, letter in _LETTERS.items(
 _HEAD = itemgetter(slice(9, 24))
 """Of a line its key in `_HEADS`."""
 
-_WITH_ID = b"pcak"
+_HAS_ID = bytes(each in b"pcak" for each in range(256))
+"""To 1 what has an id, to 0 all else."""
+
 _BEGINS = bytes.maketrans(b"epc", b"xdx")
 """To "d" whoever speaks, to "x" what ends a turn; "m" does both."""
 
@@ -180,9 +183,9 @@ class Scan:
             if len(self._ids) > _FEW or any(each in block for each in self._ids):
                 self._find_mates(block, lines, here, first)
             if not wanted.isdisjoint(map(_END, lines)):
-                for at, tail in enumerate(map(_END, lines), first):
-                    if tail in wanted and at not in self._core:
-                        self.met.add(tail)
+                met = map(wanted.__contains__, map(_END, lines))
+                here_too = [at for at in compress(count(first), met) if at not in self._core]
+                self.met.update(_END(lines[at - first]) for at in here_too)
             first += len(lines)
         self.letters = b"".join(letters)
 
@@ -191,16 +194,15 @@ class Scan:
         met = self._ids.intersection(ids)
         if not met:
             return
-        places = [at for at, letter in enumerate(letters, first) if letter in _WITH_ID]
+        places = list(compress(count(first), letters.translate(_HAS_ID)))
         if len(places) != len(ids):
             raise Unclear
-        for at, own_id in zip(places, ids, strict=True):
-            if own_id in met:
-                if line_head(lines[at - first])[1] != own_id[1:-1]:
-                    raise Unclear
-                self.places[own_id].append(at)
-                if at not in self._core:
-                    self.mates[at] = lines[at - first]
+        for at, own_id in compress(zip(places, ids, strict=True), map(met.__contains__, ids)):
+            if line_head(lines[at - first])[1] != own_id[1:-1]:
+                raise Unclear
+            self.places[own_id].append(at)
+            if at not in self._core:
+                self.mates[at] = lines[at - first]
         if len(self.mates) > _MOST_LINES:
             raise Unclear
 

@@ -298,6 +298,10 @@ def _merged(run: list[NumberedEvent]) -> Group:
     return Group([run[0].with_body(body)])
 
 
+_SHORT = 20
+"""Characters of a text that is kept with its mask: most keys are no longer, and come again and again."""
+
+
 class Fingerprinter:
     """Makes fingerprints that can be compared with each other: a small integer for each distinct content."""
 
@@ -306,12 +310,19 @@ class Fingerprinter:
         self._ids = ids
         self._found: list[str] = []
         self._fold = str.lower if ignore_case else str
+        self._plain: dict[str, str] = {}
         self._keys = CanonicalKeys(self._mask, digits)
 
     def _mask(self, text: str) -> str:
+        plain = self._plain.get(text)
+        if plain is not None:
+            return plain
         within = self._ids.within(text)
         if not within:
-            return self._fold(text)
+            folded = self._fold(text)
+            if len(text) <= _SHORT:
+                self._plain[text] = folded
+            return folded
         self._found.extend(within)
         return self._fold(self._ids.mask(text))
 
