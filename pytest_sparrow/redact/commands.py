@@ -62,8 +62,11 @@ _SASL = (
     r"\b(?:AUTH(?:ENTICATE)? +(?:PLAIN|LOGIN|XOAUTH2)|334 +UGFzc3dvcmQ6)"
     r"(?:\s|\\[rn]|['\"]|send: |334 |b(?=['\"])){1,40}([A-Za-z0-9+/]{8,4096}={0,2})"
 )
+_GAP = r"[^\n|;]{0,200}?"
+_VALUE = r"['\"]?([^\s'\"\\]{6,256})"
+"""What stands between a command and its option, and a value, for ``GAP`` and ``VALUE`` in the rows below."""
 _PATTERNS = tuple(
-    (word, re.compile(pattern, re.MULTILINE), rule)
+    (word, re.compile(pattern.replace("GAP", _GAP).replace("VALUE", _VALUE), re.MULTILINE), rule)
     for word, pattern, rule in (
         *(
             (word, pattern, _PASSWORD)
@@ -71,46 +74,40 @@ _PATTERNS = tuple(
                 (
                     "-",
                     r"-(?<![\w-]-)(?:u|-user|-proxy-user|U|a|A|-auth)(?:[ =]|(?=\w))"
-                    r"['\"]?[\w.@+-]{1,64}:([^\s'\"\\]{4,256})",
+                    r"['\"]?[\w.@+-]{1,64}:VALUE",
                 ),
-                ("-p", r"(?:mysql|mariadb)[\w-]*[^\n|;]{0,200}?[ '\"]-p['\"]?([^\s'\"\\]{6,256})"),
+                ("-p", r"(?:mysql|mariadb)[\w-]*GAP[ '\"]-pVALUE"),
                 (
                     "-p",
-                    r"(?:mongo\w*|\w login|twine|cqlsh|beeline|rdesktop|psexec|winexe|unlock-keychain)\b"
-                    r"[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})",
+                    r"(?:mongo\w*| login|twine|cqlsh|beeline|rdesktop|psexec|winexe|unlock-keychain)\b"
+                    r"GAP -p[ =]?VALUE",
                 ),
-                ("-w ", r"(?:ldap\w+|add-\w+-password)[^\n|;]{0,200}? -w ['\"]?([^\s'\"\\]{6,256})"),
-                (
-                    "-P",
-                    r"\b(?:(?:un)?zip|ipmitool|sqlcmd|osql|bcp)\b[^\n|;]{0,200}? -P ?['\"]?([^\s'\"\\]{4,256})",
-                ),
-                ("-pw ", r"(?:plink|pscp|psftp)[^\n|;]{0,200}? -pw ['\"]?([^\s'\"\\]{4,256})"),
-                (" pass:", r"-pass(?:in|out)? pass:([^\s'\"\\]{4,256})"),
-                ("/p", r"[ '\"]/p(?:ass(?:word)?)?:['\"]?(?!\w{1,64}=)([^\s'\"\\]{6,256})"),
-                ("p ", r"(?:schtasks|signtool)[^\n|;]{0,200}? /r?p ['\"]?([^\s'\"\\]{6,256})"),
-                ("-k ", r"open(?:ssl|ai)[^\n|;]{0,200}? -k ['\"]?([^\s'\"\\]{6,256})"),
+                ("-w ", r"(?:ldap\w+|add-\w+-password)GAP -w VALUE"),
+                ("-P", r"(?:unzip|zip|ipmitool|sqlcmd|osql|bcp)\bGAP -P ?VALUE"),
+                ("-pw ", r"(?:plink|pscp|psftp)GAP -pw VALUE"),
+                (" pass:", r"-pass(?:in|out)? pass:VALUE"),
+                ("/p", r"/p(?<=[ '\"]/p)(?:ass(?:word)?)?:['\"]?(?!\w{1,64}=)VALUE"),
+                *((word, rf"{word}GAP /r?p VALUE") for word in ("schtasks", "signtool")),
+                ("-k ", r"open(?:ssl|ai)GAP -k VALUE"),
                 ("curl", r"curl[^\n|;]{0,400}? -b ?['\"]?[\w.-]{1,60}=([^\s'\"\\;]{6,4096})"),
-                ("sshpass", r"sshpass -p ?['\"]?([^\s'\"\\]{4,256})"),
-                ("redis-cli", r"redis-cli[^\n|;]{0,200}? -a ['\"]?([^\s'\"\\]{6,256})"),
-                ("ssh-keygen", r"ssh-keygen[^\n|;]{0,200}? -[NP] ['\"]?([^\s'\"\\]{5,256})"),
-                (
-                    "htpasswd",
-                    r"htpasswd -\w*b\w* [^\n|;]{0,100}?[\w.@-]{1,64} ['\"]?([^\s'\"\\]{4,256})['\"]?\s*$",
-                ),
-                ("snmp", r"snmp\w+[^\n|;]{0,200}? -[AX] ['\"]?([^\s'\"\\]{6,256})"),
-                ("7z", r"\b7za? [^\n|;]{0,200}? -p['\"]?([^\s'\"\\]{6,256})"),
-                ("-U", r"(?<=\s)-U ?['\"]?[\w.\\@/-]{1,64}%(?![0-9A-F]{2})([^\s'\"\\]{4,256})"),
-                ("lftp", r"lftp[^\n|;]{0,200}? -u ['\"]?[\w.@-]{1,64},([^\s'\"\\]{4,256})"),
+                ("sshpass", r"sshpass -p ?VALUE"),
+                ("redis-cli", r"redis-cliGAP -a VALUE"),
+                ("ssh-keygen", r"ssh-keygenGAP -[NP] VALUE"),
+                ("htpasswd", r"htpasswd -\w*b\w* [^\n|;]{0,100}?[\w.@-]{1,64} VALUE['\"]?\s*$"),
+                ("snmp", r"snmp\w+GAP -[AX] VALUE"),
+                ("7z", r"\b7za? GAP -pVALUE"),
+                ("-U", r"-U(?<=\s-U) ?['\"]?[\w.\\@/-]{1,64}%(?![0-9A-F]{2})VALUE"),
+                ("lftp", r"lftpGAP -u ['\"]?[\w.@-]{1,64},VALUE"),
                 ("sqlplus", r"sqlplus[^\n|;]{0,80}? ['\"]?[\w.-]{1,64}/([^\s/@'\"\\]{4,256})@"),
-                ("http-basic", r"http-basic\.[\w.-]{1,64} [\w.@-]{1,64} ['\"]?([^\s'\"\\]{6,256})"),
+                ("http-basic", r"http-basic\.[\w.-]{1,64} [\w.@-]{1,64} VALUE"),
                 (
                     "secret",
                     r"secrets? (?:set|put|create|add) [\w.-]{1,60}[^\n|;]{0,80}? (?:--body|--value|-b)[ =]"
-                    r"['\"]?([^\s'\"\\]{6,256})",
+                    r"VALUE",
                 ),
-                ("from-literal", r"--from-literal[= ]['\"]?[\w.-]{1,60}=([^\s'\"\\]{4,256})"),
-                ("IDENTIFIED ", r"IDENTIFIED (?:WITH \w+ )?BY ['\"]([^\s'\"\\]{4,256})"),
-                ("SETUSER ", r"SETUSER [^\n>]{1,200}>([^\s'\"\\]{6,256})"),
+                ("from-literal", r"--from-literal[= ]['\"]?[\w.-]{1,60}=VALUE"),
+                ("IDENTIFIED ", r"IDENTIFIED (?:WITH \w+ )?BY ['\"]VALUE"),
+                ("SETUSER ", r"SETUSER [^\n>]{1,200}>VALUE"),
                 (" LOGIN ", _LOGIN),
                 ("oracle:", r"jdbc:oracle:\w{1,8}:[\w.-]{1,64}/([^\s/@'\"\\]{4,256})@"),
                 ("BUNDLE_", r"\bBUNDLE_\w{1,120}[:=] ?['\"]?[\w.@-]{1,64}:([^\s:'\"\\]{6,256})"),
@@ -131,52 +128,37 @@ _PATTERNS = tuple(
                 ),
                 ("-token.", r"config [\w-]{1,30}-token\.[\w.-]{1,60} ([^\s'\"\\]{8,4096})"),
                 # Of devices of a network.
-                (
-                    "ommunity",
-                    r"\b(?:r[ow]community6?|snmp(?:-server)? community)[ \t]+['\"]?([^\s'\"\\]{6,256})",
-                ),
-                (
-                    "snmp",
-                    r"snmp(?:-server host \S+ [^\n]{0,20}version 2c|\w+ [^\n|;]{0,80}?-c) ([^\s'\"\\]{6,256})",
-                ),
-                ("com2sec", r"com2sec6? \S{1,64} \S{1,64} ([^\s'\"\\]{6,256})"),
-                (
-                    "-server ",
-                    r"(?:radius|tacacs)-server [^\n]{0,80}?\b(?:key|secret) (?:[0-9] )?['\"]?([^\s'\"\\]{6,256})",
-                ),
+                ("ommunity", r"\b(?:r[ow]community6?|snmp(?:-server)? community)[ \t]+VALUE"),
+                ("snmp", r"snmp(?:-server host \S+ [^\n]{0,20}version 2c|\w+ [^\n|;]{0,80}?-c) VALUE"),
+                ("com2sec", r"com2sec6? \S{1,64} \S{1,64} VALUE"),
+                ("-server ", r"(?:radius|tacacs)-server [^\n]{0,80}?\b(?:key|secret) (?:[0-9] )?VALUE"),
                 (
                     "-key ",
                     r"(?:pre-shared|message-digest|authentication)-key (?:\d{1,5} md5 |ascii-text |local |remote )?"
-                    r"(?:[0-9] )?['\"]?([^\s'\"\\]{6,256})",
+                    r"(?:[0-9] )?VALUE",
                 ),
-                ("ascii ", r"wpa-psk ascii (?:[0-9] )?([^\s'\"\\]{6,256})"),
-                ("key-string ", r"key-string (?:[0-9] )?([^\s'\"\\]{6,256})\s*$"),
-                ("isakmp", r"isakmp key (?:[06] )?([^\s'\"\\]{6,256}) (?:address|hostname)"),
-                (
-                    " secret ",
-                    r"(?:^enable|^username \S{1,64} [^\n]{0,40}?) ?\bsecret (?:[0-9] )?([^\s'\"\\]{6,256})\s*$",
-                ),
-                (
-                    "set p",
-                    r"\bset (?:psksecret (?:ENC )?|passw(?:or)?d (?:ENC |(?=['\"])))['\"]?([^\s'\"\\]{6,256})",
-                ),
+                ("ascii ", r"wpa-psk ascii (?:[0-9] )?VALUE"),
+                ("key-string ", r"key-string (?:[0-9] )?VALUE\s*$"),
+                ("isakmp", r"isakmp key (?:[06] )?VALUE (?:address|hostname)"),
+                (" secret ", r"(?:^enable|^username \S{1,64} [^\n]{0,40}?) ?\bsecret (?:[0-9] )?VALUE\s*$"),
+                ("set p", r"set (?:psksecret (?:ENC )?|passw(?:or)?d (?:ENC |(?=['\"])))VALUE"),
                 *((word, rf'{word} "([^\s"\\]{{6,256}})"') for word in (": PSK", ": XAUTH", ": EAP")),
                 ("WIFI:", r"\bWIFI:[^\n]{0,80}?;?P:([^\s;\"\\]{6,64});"),
                 # Of servers, each by its own command.
-                ("radtest ", r"radtest \S{1,64} ['\"]?([^\s'\"\\]{6,256})"),
-                ("rabbitmqctl ", r"rabbitmqctl [a-z]+_(?:user|password) \S{1,64} ['\"]?([^\s'\"\\]{6,256})"),
-                ("mc alias", r"mc alias set (?:\S{1,200} ){3}([^\s'\"\\]{6,256})"),
-                ("db2 ", r"db2 connect to \S{1,64} user \S{1,64} using ([^\s'\"\\]{6,256})"),
+                ("radtest ", r"radtest \S{1,64} VALUE"),
+                ("rabbitmqctl ", r"rabbitmqctl [a-z]+_(?:user|password) \S{1,64} VALUE"),
+                ("mc alias", r"mc alias set (?:\S{1,200} ){3}VALUE"),
+                ("db2 ", r"db2 connect to \S{1,64} user \S{1,64} using VALUE"),
                 (".logon ", r"\.logon \S{1,80},([^\s'\"\\;]{6,256})"),
-                ("ickServ ", r"ickServ :?(?i:identify) (?:\w{1,32} )?([^\s'\"\\]{6,256})\s*$"),
+                ("ickServ ", r"ickServ :?(?i:identify) (?:\w{1,32} )?VALUE\s*$"),
                 ("doctl ", r"doctl auth init [^\n]{0,80}?-t ?([^\s'\"\\]{20,256})"),
-                ("send ", r"assword:?[\"'}]{1,2}\s{1,8}send (?:-- )?[\"'{]([^\s'\"\\]{6,256})\\[rn]"),
-                ("]:", r"^\[[\w.-]{3,255}\]:\d{2,5} [\w.@+-]{1,64}:([^\s'\"\\]{6,256})\s*$"),
-                ("bindpw ", r"\bbindpw[ \t]+['\"]?([^\s'\"\\]{6,256})"),
-                ("authtok", r"authtok\s{0,4}=\s{0,4}([^\s'\"\\]{6,256})"),
+                ("send ", r"assword:?[\"'}]{1,2}\s{1,8}send (?:-- )?[\"'{]VALUE\\[rn]"),
+                ("]:", r"^\[[\w.-]{3,255}\]:\d{2,5} [\w.@+-]{1,64}:VALUE\s*$"),
+                ("bindpw ", r"\bbindpw[ \t]+VALUE"),
+                ("authtok", r"authtok\s{0,4}=\s{0,4}VALUE"),
                 ("/user:", r"/user:[\w.\\@-]{1,64} ([^\s'\"\\/]{6,256})"),
-                ("login=", r"login=[\w.@-]{1,64}:([^\s'\"\\]{4,256})"),
-                ("AUTH ", r"(?:^|> )AUTH [\w.-]{1,64} ([^\s'\"\\]{6,256})\s*$"),
+                ("login=", r"login=[\w.@-]{1,64}:VALUE"),
+                ("AUTH ", r"(?:^|> )AUTH [\w.-]{1,64} VALUE\s*$"),
                 ("SecureString ", rf"SecureString (?:-String )?{_QUOTE}([^'\"\\\n]{{6,256}}){_QUOTE}"),
                 (
                     "cred",
@@ -203,7 +185,7 @@ _PATTERNS = tuple(
             )
         ),
         ("(", _OF_A_CLIENT, _KEY),
-        ("ecret", r"\bSecret ?ID[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9-]{20,256})", _KEY),
+        ("ecret", r"Secret ?ID[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9-]{20,256})", _KEY),
         *(
             (
                 word,
@@ -231,11 +213,7 @@ _PATTERNS = tuple(
             _COOKIE,
         ),
         *(
-            (
-                word,
-                rf"(?:(?<=; )|(?:^|(?<=[ '\"]))(?=[\w.-]{{3,64}}={_CRUMB}; )){name}=({_CRUMB})",
-                _COOKIE,
-            )
+            (word, rf"(?:(?<=; )|(?:^|(?<=[ '\"]))(?=[\w.-]{{3,64}}={_CRUMB}; )){name}=({_CRUMB})", _COOKIE)
             for word, name in (
                 ("sess", r"[\w.-]{0,40}?sess(?:ion)?[-_.]?(?:id)?"),
                 ("sid=", r"[\w.-]{0,40}?sid"),
