@@ -21,7 +21,7 @@ from pytest_sparrow.redact.names import (
     secret_members,
 )
 from pytest_sparrow.redact.notations import replace_named
-from pytest_sparrow.redact.placeholders import PLACED, PLACEHOLDER, is_close_to_one, strip_numbers
+from pytest_sparrow.redact.placeholders import IN_BYTES, PLACEHOLDER, is_close_to_one, strip_numbers
 from pytest_sparrow.redact.plausible import bare_value, is_generated, plausible
 from pytest_sparrow.redact.scanner_rules import EDGE, without_files
 from pytest_sparrow.redact.shapes import replace_shapes, whole_shape
@@ -119,8 +119,8 @@ class Cleaner:
         except ValueError:
             return True
         needles = set[bytes]()
-        placed = Counter(PLACED.findall(cleaned))
-        placed.subtract(PLACED.findall(data))
+        placed = Counter(match[0] for match in IN_BYTES.finditer(cleaned))
+        placed.subtract(match[0] for match in IN_BYTES.finditer(data))
         for secret in learned:
             spelled = needles_of(secret)
             needles |= spelled

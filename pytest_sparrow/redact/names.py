@@ -157,9 +157,13 @@ def _bare_name(name: str) -> str:
 
 def field_rule(name: str) -> Rule | None:
     """The rule of a JSON field or a form field, or None for a harmless name."""
-    # One number at the end for all, since rules count no numbers: a file may have ten thousand of them.
+    return _field_rule(_numbered_alike(name), facts().services)
+
+
+def _numbered_alike(name: str) -> str:
+    """The name with one number at its end for all: rules count no numbers, and a file may have ten thousand of them."""
     bare = name.rstrip(_DIGITS)
-    return _field_rule(name if bare is name else bare + "0", facts().services)
+    return name if bare is name else bare + "0"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -198,8 +202,7 @@ def _rule_of(numberless: str, one: str, services: AbstractSet[str]) -> Rule | No
 
 def query_rule(name: str) -> Rule | None:
     """The rule of a field of a URL's query: as for a field, and the signatures of presigned URLs."""
-    bare = name.rstrip(_DIGITS)
-    return _query_rule(name if bare is name else bare + "0", facts().services)
+    return _query_rule(_numbered_alike(name), facts().services)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 """``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
 
-PLACED = re.compile(rb"<secret:[a-z0-9-]+:[0-9]+>")
-"""The same in UTF-8, as a whole."""
+IN_BYTES = re.compile(rb"<secret:([a-z0-9-]+):[0-9]+>")
+"""The same in UTF-8; group 1 is the kind."""
 
 OR = "-or-"
 """Stands between the kinds of one secret that has several."""
@@ -26,7 +26,6 @@ golden's numbers, and the two must not be mistaken for each other."""
 # A text may have been through strip_numbers before it comes here.
 _ANY = re.compile(r"<secret:[a-z0-9-]+(?::[0-9]+)?>")
 _ANY_OR_PLACE = re.compile(rf"{_ANY.pattern}|<dir:[a-z_]+>")
-_NUMBERED = re.compile(rb"<secret:([a-z0-9-]+):[0-9]+>")
 
 
 _PERCENT = re.compile(r"%3Csecret(?:%3A|:)([a-z0-9-]+)(?:%3A|:)([0-9]+)%3E", re.IGNORECASE)
@@ -41,7 +40,7 @@ def strip_numbers(data: bytes) -> bytes:
     """``<secret:kind:3>`` as ``<secret:kind>``, so that a comparison doesn't hang on the order of secrets."""
     if b"<secret:" not in data:
         return data
-    return _NUMBERED.sub(rb"<secret:\1>", data)
+    return IN_BYTES.sub(rb"<secret:\1>", data)
 
 
 def without_placeholders(text: str) -> str:

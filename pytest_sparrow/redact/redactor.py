@@ -46,6 +46,7 @@ _Kept: TypeAlias = "Callable[[Iterable[tuple[str, str]]], dict[str, str]]"
 """Makes of the headers of a half those that a transcript keeps."""
 
 _FORM_FIELD = re.compile(r";\s*name=\"?([^\";]+)")
+_JOINTS = {"cookie": "; ", "set-cookie": "\n"}  # a cookie's date holds a comma
 
 
 class Redactor:
@@ -373,7 +374,8 @@ class Redactor:
     def _part(self, part: Json, cleaner: Cleaner) -> Json:
         if not isinstance(part, dict):
             return self.value(part)
-        headers = self._kept(_pairs(part.get("headers") or {}), PART_HEADERS)
+        kept = self._joined(_pairs(part.get("headers") or {}), PART_HEADERS.__contains__)
+        headers = {name: str(self.value(value)) for name, value in kept.items()}
         name = _FORM_FIELD.search(headers.get("content-disposition", ""))
         rule = cleaner.field_rule(name[1]) if name else None
         body = part.get("body")
@@ -386,12 +388,7 @@ class Redactor:
     def _asked_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """The headers of a request that count, and its credentials, of which nothing secret is left."""
         left_out = facts().volatile_headers
-        kept: dict[str, str] = {}
-        for cased, value in headers:
-            name = cased.lower()
-            if (is_of_content(name) and name not in left_out) or name in self._extra:
-                joined = "; " if name == "cookie" else ", "
-                kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
+        kept = self._joined(headers, lambda name: is_of_content(name) and name not in left_out)
         fixed, known = facts().header_values, self._remembered_now().headers
         return {
             name: fixed.get(name) or known.get((name, value)) or self._asked_header(name, value)
@@ -418,26 +415,21 @@ class Redactor:
 
     def _answer_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """The headers of an answer but for those of the connection; credentials as placeholders."""
-        kept: dict[str, str] = {}
-        for cased, value in headers:
-            name = cased.lower()
-            if is_of_answer(name) or name in self._extra:
-                joined = "\n" if name == "set-cookie" else ", "  # a cookie's date holds a comma
-                kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
-        fixed = facts().header_values
+        kept, fixed = self._joined(headers, is_of_answer), facts().header_values
         return {name: fixed.get(name) or self._answer_header(name, value) for name, value in kept.items()}
 
     def _answer_header(self, name: str, value: str) -> str:
         value = self._places.text(value)
         return self._cleaner.settled(value, lambda value: self._cleaner.answer_header(name, value))
 
-    def _kept(self, headers: Iterable[tuple[str, str]], allowed: frozenset[str]) -> dict[str, str]:
+    def _joined(self, headers: Iterable[tuple[str, str]], counts: Callable[[str], bool]) -> dict[str, str]:
+        """The headers that count or that the user named, by name in small letters; repeated ones joined."""
         kept: dict[str, str] = {}
         for cased, value in headers:
             name = cased.lower()
-            if name in allowed or name in self._extra:
-                kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        return {name: str(self.value(value)) for name, value in kept.items()}
+            if counts(name) or name in self._extra:
+                kept[name] = f"{kept[name]}{_JOINTS.get(name, ', ')}{value}" if name in kept else value
+        return kept
 
     def _object(self, value: dict[str, Json]) -> dict[str, Json]:
         clean: dict[str, Json] = self.value(value)
