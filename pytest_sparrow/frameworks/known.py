@@ -34,14 +34,7 @@ class FrameworkPackage:
 
 KNOWN = (
     FrameworkPackage("pydantic-ai", "pydantic-ai-slim", "pydantic_ai", adapter="pydantic_ai", covered=True),
-    FrameworkPackage(
-        "langchain",
-        "langchain-core",
-        "langchain_core",
-        "langchain_core.tools",
-        adapter="langchain",
-        covered=True,
-    ),
+    FrameworkPackage("langchain", "langchain-core", "langchain_core", adapter="langchain", covered=True),
     FrameworkPackage("openai-agents", "openai-agents", "agents", adapter="openai_agents", covered=True),
     FrameworkPackage("mcp", "mcp", "mcp", adapter="mcp"),
     FrameworkPackage("claude-agent-sdk", "claude-agent-sdk", "claude_agent_sdk", adapter="claude_agent_sdk"),

@@ -195,6 +195,19 @@ def _optional(module: str, path: str, **how: Any) -> Seam:
     return Seam(module=module, path=path, where=module, **how)
 
 
+def _generate(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    def generate(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        for each in result.generations:
+            usage = getattr(each.message, "usage_metadata", None) or {}
+            noting.used(NAME, usage.get("input_tokens", 0), usage.get("output_tokens", 0))
+        return result
+
+    return generate
+
+
+_FAKES = "langchain_core.language_models.fake_chat_models"
+
 ADAPTER = built_in(
     NAME,
     (
@@ -221,6 +234,10 @@ ADAPTER = built_in(
         *(
             _optional(f"langchain.agents.middleware.{module}", f"{name}.after_model", replace=_answered)
             for module, name in _ANSWERING.items()
+        ),
+        *(
+            _optional(_FAKES, f"{name}._generate", replace=_generate, about=noting.USAGE)
+            for name in ("GenericFakeChatModel", "FakeMessagesListChatModel")
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Notes what only a framework knows, as events: approvals, sub-agents, calls that failed."""
+"""Notes what only a framework knows, as events: approvals, sub-agents, calls that failed, tokens."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 Status = Literal["Done", "Error", "WaitingForApproval"]
 """How an agent ended; see `pytest_sparrow.events.AgentStatus`."""
 
-APPROVALS, AGENTS, FAILURES = "approvals", "agents", "failures"
+APPROVALS, AGENTS, FAILURES, USAGE = "approvals", "agents", "failures", "usage"
 
-KINDS = (AGENTS, APPROVALS, FAILURES)
+KINDS = (AGENTS, APPROVALS, FAILURES, USAGE)
 """What is noted. A golden says which of these its recording noted, and a replay notes no others."""
 
 _in_agent: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_agent", default=False)
@@ -88,6 +88,14 @@ def failed(adapter: str, call_id: str) -> None:
     """The framework gives the model an error as the output of a call: invalid arguments, a retry."""
     if (run := _run_of(adapter, FAILURES)) is not None:
         run.failed(call_id)
+
+
+def used(adapter: str, tokens_in: int, tokens_out: int) -> None:
+    """A model that asks nobody, as those for tests do, says the tokens of its answer."""
+    if (tokens_in or tokens_out) and (run := _run_of(adapter, USAGE)) is not None:
+        from pytest_sparrow.events import TokenUsage
+
+        run.note(TokenUsage(run=run.run_id, input=tokens_in, output=tokens_out))
 
 
 def agent_began(adapter: str, role: str, model: str = "") -> None:

@@ -76,6 +76,27 @@ def _retried(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
     return build
 
 
+def _asked(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    async def request(*args: Any, **kwargs: Any) -> Any:
+        response = await original(*args, **kwargs)
+        noting.used(NAME, response.usage.input_tokens, response.usage.output_tokens)
+        return response
+
+    return request
+
+
+def _streamed(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def request_stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async with original(*args, **kwargs) as response:
+            yield response
+        noting.used(NAME, response.usage.input_tokens, response.usage.output_tokens)
+
+    return request_stream
+
+
+_WITHOUT_WIRE = (("pydantic_ai.models.test", "TestModel"), ("pydantic_ai.models.function", "FunctionModel"))
+
 _MANAGER, _TOOLS = "pydantic_ai.tool_manager", "pydantic_ai.tools"
 
 ADAPTER = built_in(
@@ -118,6 +139,11 @@ ADAPTER = built_in(
             parameters=("tool_call_id",),
             replace=_retried,
             about=noting.FAILURES,
+        ),
+        *(
+            Seam(module=module, path=f"{model}.{method}", replace=replace, about=noting.USAGE)
+            for module, model in _WITHOUT_WIRE
+            for method, replace in (("request", _asked), ("request_stream", _streamed))
         ),
     ),
 )

@@ -113,7 +113,7 @@ class Whole(Ours):
             said = [each.get("summary", each.get("decision")) for each in events("resumed", "Approval")]
             assert said == ['"erase 1234?"', "Allow"]
         assert [each["is_error"] for each in events("raises", "ToolOutput")] == [True]
-        assert held.config("sync")["framework_notes"] == ["agents", "approvals", "failures"]
+        assert held.config("sync")["framework_notes"] == ["agents", "approvals", "failures", "usage"]
         by = next(iter(held.config("sync")["frameworks"]))
         captured = {
             tool["name"]: (tool["by"], tool["calls"]) for tool in held.config("sync")["capture"]["tools"]

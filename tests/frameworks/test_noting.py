@@ -156,3 +156,53 @@ def test_the_code_of_a_tool_that_the_user_made_by_hand(tmp_path, around):
         context = SimpleNamespace(tool_call_id="c", context=None)
         digests.append(digest_of(openai._seen(tool, context, tool.on_invoke_tool, "{}").fn))
     assert len({*digests, ""}) == 3
+
+
+WITHOUT_WIRE = """
+import asyncio
+import os
+
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from pydantic_ai import Agent
+from pydantic_ai.models.test import TestModel
+
+TestModel.__test__ = False
+MORE = "MORE" in os.environ
+
+
+def test_plain(sparrow):
+    agent = Agent(TestModel(custom_output_text="Hi" + " there" * MORE))
+    assert asyncio.run(agent.run("Hello")).output
+
+
+def test_streamed(sparrow):
+    async def go():
+        async with Agent(TestModel(custom_output_text="Hi" + " there" * MORE)).run_stream("Hello") as result:
+            return await result.get_output()
+
+    assert asyncio.run(go())
+
+
+def test_langchain(sparrow):
+    usage = {"input_tokens": 5, "output_tokens": 3 + MORE, "total_tokens": 8 + MORE}
+    model = GenericFakeChatModel(messages=iter([AIMessage("Hi", usage_metadata=usage)]))
+    assert model.invoke("Hello").content == "Hi"
+"""
+
+
+def test_tokens_of_models_that_ask_nobody(inner):
+    """Models for tests; other tokens are red."""
+    for module in ("pydantic_ai", "langchain_core"):
+        pytest.importorskip(module)
+    inner.recorded(WITHOUT_WIRE)
+    for test, (tokens_in, tokens_out) in {"plain": (51, 1), "streamed": (51, 1), "langchain": (5, 3)}.items():
+        text = (inner.golden(f"test_it/test_{test}") / "events.jsonl").read_text("utf-8")
+        events = [json.loads(line) for line in text.splitlines()]
+        found = [(each["input"], each["output"]) for each in events if each["type"] == "TokenUsage"]
+        assert found == [(tokens_in, tokens_out)]
+    inner.replay().assert_outcomes(passed=3)
+    inner.env(MORE="1")
+    outcome = inner.replay()
+    outcome.assert_outcomes(failed=3)
+    assert outcome.stdout.str().count("TokenUsage.output") >= 3
