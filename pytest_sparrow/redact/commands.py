@@ -130,6 +130,7 @@ _PATTERNS = tuple(
                 # Of devices of a network.
                 ("ommunity", r"\b(?:r[ow]community6?|snmp(?:-server)? community)[ \t]+VALUE"),
                 ("snmp", r"snmp(?:-server host \S+ [^\n]{0,20}version 2c|\w+ [^\n|;]{0,80}?-c) VALUE"),
+                ("ommunity", r"(?:snmp|SNMP)[^<>]{0,120}?ommunity[\"'\\]{0,3} ?[:=]\s{0,4}VALUE"),
                 ("com2sec", r"com2sec6? \S{1,64} \S{1,64} VALUE"),
                 ("-server ", r"(?:radius|tacacs)-server [^\n]{0,80}?\b(?:key|secret) (?:[0-9] )?VALUE"),
                 (

@@ -132,7 +132,10 @@ _MAY_NAME = tuple(
             rb"|-(?=\w)(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =]"
             rb"|with-token|(?:password-)?stdin|(?:user|proxy-user|auth)%s))" % (_USER, _ENDS, _USER),
         ),
-        (b"mmunity", rb"(?:(?<=rocommunity)|(?<=rwcommunity))6?\s"),
+        (
+            b"mmunity",
+            rb"(?:(?:(?<=rocommunity)|(?<=rwcommunity)|(?<=snmp community))6?\s|[\"'\\]{0,3} ?[:=])",
+        ),
         (b":", rb"(?:(?<=/user:)|(?<=/u:)|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
         (
             b"ass",
@@ -161,7 +164,7 @@ _STEMS_IN_BYTES = (
     *(stem.encode() for stem in _STEMS),
     *(b"setuser", b"login", b"bundle_", b"334 ", b"kennwort", b"ontrase", b"senha", b"wachtwoord"),
     *(b"ommunity", b"com2sec", b"snmp", b"echo ", b"radtest", b"rabbitmqctl", b"nickserv", b"wifi:", b"db2 "),
-    *(b"logon", b"/p:", b"p ", b"]:"),
+    *(b"logon", b"assword", b"/p:", b"p ", b"]:"),
 )
 """The same, and what stands in front of a value in `pytest_sparrow.redact.commands`."""
 _FARTHEST = 160

@@ -5,6 +5,9 @@ from __future__ import annotations
 __all__ = ["TEXTS"]
 
 TEXTS: list[str] = [
+    "snmp:\n  version: 2c\n  community: public\n",
+    "the community: python3 and friends",
+    "our snmp pages, by the community: see rack-14",
     "snmp-server community public RO",
     "snmp-server location dc-2/rack-14",
     "snmp-server host 10.0.0.1 traps version 2c public",
