@@ -23,7 +23,7 @@ from pytest_sparrow.values.noted import key_text, noted, restored
 from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.stores import OUTSIDE, ClassStore, SlotStore, Variables, own
 from pytest_sparrow.values.to_json import simpler
-from pytest_sparrow.values.wholes import is_whole, refill, weight, whole
+from pytest_sparrow.values.wholes import is_queue, is_whole, refill, weight, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -212,7 +212,12 @@ class Watched:
         said.add(id(value))
         if held.is_whole:
             new = whole(value)
-            return None if difference(held.parts, new) is None else self._written({}, "to", new, place)
+            if difference(held.parts, new) is None:
+                return None
+            if not is_queue(value):
+                return self._written({}, "to", new, place)
+            self.left_out.append(_spelled(place))
+            return None
         parts = self._parts(value)
         now = _copied(() if parts is None else parts)
         if held.is_flat and _is_as_before(held.parts, now):

@@ -21,6 +21,7 @@ def is_whole(value: Any) -> bool:
     return (
         issubclass(kind, set | bytearray | BytesIO | StringIO | count)
         or (kind.__module__, kind.__name__) in _EVENTS
+        or is_queue(value)
         or (tables.is_table(value) and hasattr(value, "tobytes"))
     )
 
@@ -28,10 +29,28 @@ def is_whole(value: Any) -> bool:
 _EVENTS = {("threading", "Event"), ("asyncio.locks", "Event")}
 
 
+_QUEUES = {"queue": "queue", "asyncio.queues": "_queue"}
+"""The attribute that holds the items, by the module of the class."""
+
+
+def is_queue(value: Any) -> bool:
+    """Whether a value is a queue whose items can be looked at. What is put into one is not made again.
+
+    Others put and take at any time, and who did is not known afterwards.
+    """
+    return type(value).__module__ in _QUEUES and hasattr(value, "put_nowait")
+
+
+def _items(queue: Any) -> list[Any]:
+    return list(getattr(queue, _QUEUES[type(queue).__module__], ()))
+
+
 def weight(value: Any) -> int:
     """How many values a whole counts for: it is copied."""
     if isinstance(value, set):
         return len(value)
+    if is_queue(value):
+        return len(_items(value))
     if isinstance(value, count) or hasattr(value, "is_set"):
         return 1
     if isinstance(value, BytesIO | StringIO):
@@ -42,8 +61,10 @@ def weight(value: Any) -> int:
 def whole(value: Any) -> Any:
     """A copy of a value that changes as a whole; of a buffer its content and how far it was read or written.
 
-    Of a counter its text, of an event whether it is set.
+    Of a counter its text, of an event whether it is set, of a queue which items it holds.
     """
+    if is_queue(value):
+        return list(map(id, _items(value)))
     if isinstance(value, count):
         return repr(value)
     if hasattr(value, "is_set"):

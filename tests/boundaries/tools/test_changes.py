@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import functools
 import io
+import queue
 import threading
 from decimal import Decimal
 
@@ -305,6 +306,23 @@ def test_calls_side_by_side_say_each_change_once():
     assert [kept.answered["changed"]["log"]["items"] for kept in recorded.kept] == [["a again"], ["b again"]]
     with opened(recorded):
         assert sorted(asyncio.run(overlapping())) == sorted(live)
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, queue.PriorityQueue, asyncio.Queue])
+def test_what_is_put_into_a_queue_is_named(kind):
+    """It is not put there again: who else puts and takes meanwhile is not known afterwards."""
+    jobs = kind()
+
+    def put(job):
+        jobs.put_nowait(job)
+
+    with opened() as recorded:
+        _tool(put)(1)
+        _tool(len)([1])
+    assert recorded.uncompared == [("changed", "t", "jobs")]
+    with opened(recorded):
+        _tool(put)(1)
+    assert jobs.qsize() == 1
 
 
 def test_what_cannot_be_changed_again_is_named():
