@@ -131,21 +131,41 @@ _PATTERNS = tuple(
                 ("ommunity", r"\b(?:r[ow]community6?|snmp(?:-server)? community)[ \t]+VALUE"),
                 ("snmp", r"snmp(?:-server host \S+ [^\n]{0,20}version 2c|\w+ [^\n|;]{0,80}?-c) VALUE"),
                 ("ommunity", r"(?:snmp|SNMP)[^<>]{0,120}?ommunity[\"'\\]{0,3} ?[:=]\s{0,4}VALUE"),
+                (" priv ", r" priv (?:des|3des|aes)(?: \d{3})? VALUE"),
+                ("-server user ", r"-server user [^\n]{1,160}?\bauth (?:md5|sha) VALUE"),
+                ("createUser ", r"createUser \S{1,64} (?:MD5|SHA(?:-\d{3})?) VALUE"),
                 ("com2sec", r"com2sec6? \S{1,64} \S{1,64} VALUE"),
                 ("-server ", r"(?:radius|tacacs)-server [^\n]{0,80}?\b(?:key|secret) (?:[0-9] )?VALUE"),
                 (
                     "-key ",
-                    r"(?:pre-shared|message-digest|authentication)-key (?:\d{1,5} md5 |ascii-text |local |remote )?"
+                    r"(?:pre-shared|message-digest|authentication)-key (?:\d{1,5} md5 |ascii-text |local |remote "
+                    r"|address [\d.]{7,15} key )?"
                     r"(?:[0-9] )?VALUE",
                 ),
                 ("ascii ", r"wpa-psk ascii (?:[0-9] )?VALUE"),
                 ("key-string ", r"key-string (?:[0-9] )?VALUE\s*$"),
                 ("isakmp", r"isakmp key (?:[06] )?VALUE (?:address|hostname)"),
-                (" secret ", r"(?:^enable|^username \S{1,64} [^\n]{0,40}?) ?\bsecret (?:[0-9] )?VALUE\s*$"),
+                ("enable ", r"enable (?:secret|password) (?:[0-9] )?VALUE"),
+                (
+                    "assword ",
+                    r"assword (?:(?<=fi password )|(?<=with password )(?=\S{8})|(?<=set password )(?=\S{0,63}[A-Z])"
+                    r"|(?<=[\da-fA-F.:]{2} password ))(?=['\"]?\S{0,63}\d)(?=\S{0,63}[A-Za-z])VALUE",
+                ),
+                (" secret ", r"^username \S{1,64} [^\n]{0,40}? ?\bsecret (?:[0-9] )?VALUE\s*$"),
                 ("set p", r"set (?:psksecret (?:ENC )?|passw(?:or)?d (?:ENC |(?=['\"])))VALUE"),
                 *((word, rf'{word} "([^\s"\\]{{6,256}})"') for word in (": PSK", ": XAUTH", ": EAP")),
                 ("WIFI:", r"\bWIFI:[^\n]{0,80}?;?P:([^\s;\"\\]{6,64});"),
                 # Of servers, each by its own command.
+                ("<<<", r"(?:chpasswd|sudo -S[^\n|;]{0,100}?) <<< ?['\"]?(?:[\w.-]{1,64}:)?VALUE"),
+                ("pass", r"(?:jarsigner|keytool)GAP -(?:store|key)pass VALUE"),
+                ("influx ", r"influx GAP-password VALUE"),
+                ("wpa_passphrase ", r"wpa_passphrase ['\"]?[\w-]{1,32}['\"]? VALUE"),
+                (
+                    " pass",
+                    r"user(?:name)?['\"]?\s?[:=]\s?['\"]?[\w.@-]{1,64}['\"]?[,;]? (?:and )?pass['\"]?\s?[:=]\s?"
+                    r"['\"]?(?=\S{0,63}\d)([^\s'\"\\,;]{6,64})",
+                ),
+                (":pserver:", r":pserver:[\w.-]{1,64}:([^\s@'\"\\]{6,256})@"),
                 ("radtest ", r"radtest \S{1,64} VALUE"),
                 ("rabbitmqctl ", r"rabbitmqctl [a-z]+_(?:user|password) \S{1,64} VALUE"),
                 ("mc alias", r"mc alias set (?:\S{1,200} ){3}VALUE"),
@@ -186,6 +206,12 @@ _PATTERNS = tuple(
             )
         ),
         ("(", _OF_A_CLIENT, _KEY),
+        ("--token", r"--token[ =]['\"]?([a-z0-9]{6}\.[a-z0-9]{16})\b", _KEY),
+        *(
+            (word, rf"\w {word} ['\"]?([A-Za-z0-9+/_.-]{{20,256}}={{0,2}})", _KEY)
+            for word in ("login", "unlock", "unseal")
+        ),
+        (" -k ", r"(?:(?:gem|nuget) push|choco apikey)GAP -k ['\"]?([A-Za-z0-9_.-]{20,256})", _KEY),
         ("ecret", r"Secret ?ID[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9-]{20,256})", _KEY),
         *(
             (

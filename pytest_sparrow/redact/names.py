@@ -60,7 +60,7 @@ _PASSWORDS = (
     "password passwd passphrase passcode psk passwort kennwort passwordconfirmation passwordconfirm passwordhash "
     "seedphrase recoveryphrase mnemonicphrase "
     "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass "
-    "imappass"
+    "imappass authpass"
 )
 _KEYS = {
     "api-key": "apikey honeycombteam",
@@ -70,7 +70,8 @@ _KEYS = {
     "key": (
         "encryptionkey signingkey authkey masterkey subscriptionkey accountkey sharedkey sharedaccesskey "
         "servicekey appkey applicationkey functionskey sessionkey adminkey serverkey deploykey hmackey storagekey "
-        "writekey ingestkey ingestionkey insertkey licensekey licencekey integrationkey consumerkey"
+        "writekey ingestkey ingestionkey insertkey licensekey licencekey integrationkey consumerkey "
+        "authenticationkey"
     ),
     "access-token": "accesstoken oauthtoken bearertoken",
     "refresh-token": "refreshtoken",
@@ -84,6 +85,7 @@ _KEYS = {
     "password": "pwd",
     "authorization": "authorization",
     "credential": "credential",
+    "code": "devicecode",
 }
 _SUFFIXES: dict[str, Rule] = {
     **{name: Rule("password", Sure.PASSWORD) for name in _PASSWORDS.split()},

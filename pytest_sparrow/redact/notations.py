@@ -121,14 +121,19 @@ _MAY_NAME = tuple(
             )
             for verb in (b" is ", b" was ")
         ),
-        (b"sess", rb"(?:ion)?[-_.]?(?:id)?="),
+        (
+            b"=",
+            rb"(?<=[sdn._-]=)(?:(?<=sid=)|(?<=sess=)|(?<=session=)|(?<=sessionid=)|(?<=sess[._-]=)|(?<=session[._-]=)"
+            rb"|(?<=sess[._-]id=)|(?<=session[._-]id=))",
+        ),
         (b"login", rb"(?:[\s\\](?s:.){1,80}?passw|(?<=vault login)|=[\w.@-]{1,64}:)"),
         (b"(", rb"(?<=%s\()(?:%s)" % (_CALLED, b"|".join(rb"(?<=%s\()" % each for each in _CALLS))),
         (
             b"-",  # The letters first, and no alternative begins with a group: what costs most in many lines.
-            rb"(?=[tsvSkpPbawNAXuU-])(?:token\.[\w.-]{1,60} |server (?:comm|key|host|[\w.:]{3,64} (?:key|secret))"
-            rb"|key (?:(?<=shared-key )|\d+ md5)|psk ascii |string (?<=key-string )|v[12]c? -c|S (?<=sudo -S )"
-            rb"|[pPb](?<=[ '\"]-.)|[awkNAX] (?<= -. )|[uUaA]%s|basic\."
+            rb"(?=[ctsSkpPbawNAXuU-])(?:token\.[\w.-]{1,60} |server (?:comm|key|host|user|[\w.:]{3,64} (?:key|secret))"
+            rb"|key (?:(?<=shared-key )|(?<=cation-key )|\d+ md5)|keypass |storepass |c (?<=[c1-3] -c )|psk ascii "
+            rb"|string (?<=key-string )|S (?<=sudo -S )"
+            rb"|[pPb](?<=[ '\"]-.)|[awkNAX] (?<= -. )|[uUaA]%s|u(?<= -.)[\w.@+-]{1,64}:[^\s'\"\\]{4}|basic\."
             rb"|-(?=\w)(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =]"
             rb"|with-token|(?:password-)?stdin|(?:user|proxy-user|auth)%s))" % (_USER, _ENDS, _USER),
         ),
@@ -136,16 +141,23 @@ _MAY_NAME = tuple(
             b"mmunity",
             rb"(?:(?:(?<=rocommunity)|(?<=rwcommunity)|(?<=snmp community))6?\s|[\"'\\]{0,3} ?[:=])",
         ),
-        (b":", rb"(?:(?<=/user:)|(?<=/u:)|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
+        (b"enable ", rb"(?:secret|password) "),
+        (b"isakmp ", rb"key "),
+        (
+            b":",
+            rb"(?:(?<=[ru]:)(?:(?<=/user:)|(?<=/u:)|(?<=:pserver:))"
+            rb"|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)",
+        ),
         (
             b"ass",
             rb"(?:word(?:\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])| (?:\d|\xc3|[a-z]{2,6} |[^\s!@#$%^&*]{1,63}[!@#$%^&*]))"
-            rb"|wort|(?<=e pass)e|(?:(?<=htpass)|(?<=chpass))wd\b)",
+            rb"|wort|(?<=e pass)e|(?:(?<=htpass)|(?<=chpass))wd\b|phrase (?<=wpa_passphrase )"
+            rb"|word (?:(?<=set password )|(?<=fi password )|(?<=with password )|(?<=[.:\d][.:\d] password )))",
         ),
     )
 )
 """The beginning of each, which most lines do not hold, and the whole."""
-_MAY_WORDS = b"kty|sid=|setx |ontrase|sqlplus ".split(b"|")
+_MAY_WORDS = b"kty|setx |ontrase|sqlplus ".split(b"|")
 _FOREIGN = tuple(
     spelled.encode()
     for word in FOREIGN
@@ -157,14 +169,15 @@ _NO_CAPITALS = bytes(byte for byte in range(256) if chr(byte) not in string.asci
 _MAY_CAPITALS = tuple(
     (word.translate(None, _NO_CAPITALS), word)
     for word in (
-        b":AA|E\t|TRUE\\|FALSE\\|ENV |IDENTIFIED |PASSWORD | LOGIN | PLAIN|UGFzc3dvcmQ6|AUTH |Secret|-SecureString "
+        b":AA|E\t|TRUE\\|FALSE\\|ENV |IDENTIFIED |PASSWORD | LOGIN | PLAIN"
+        b"|: PSK |: EAP |WIFI:|createUser |sudo -S|UGFzc3dvcmQ6|AUTH |Secret|-SecureString "
     ).split(b"|")
 )
 _STEMS_IN_BYTES = (
     *(stem.encode() for stem in _STEMS),
     *(b"setuser", b"login", b"bundle_", b"334 ", b"kennwort", b"ontrase", b"senha", b"wachtwoord"),
     *(b"ommunity", b"com2sec", b"snmp", b"echo ", b"radtest", b"rabbitmqctl", b"nickserv", b"wifi:", b"db2 "),
-    *(b"logon", b"assword", b"/p:", b"p ", b"]:"),
+    *(b"logon", b"unlock", b"unseal", b"assword", b"/p:", b"p ", b"]:"),
 )
 """The same, and what stands in front of a value in `pytest_sparrow.redact.commands`."""
 _FARTHEST = 160

@@ -19,7 +19,7 @@ _OF_SCHEMAS = (
 )
 _NO_PASSWORD = frozenset(_OF_SCHEMAS.split())
 _TEMPLATE = re.compile(
-    r"\$\{.*\}|\$[A-Z_][A-Z0-9_]*|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?s?"
+    r"\$\{.*\}|\$[A-Z_][A-Z0-9_]*|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?[s%]?"
     r"|(?i:your|insert|replace|enter)(?:[-_ ][A-Za-z]+)+(?:[-_ ]?\d{1,2})?"
 )
 _WORD = re.compile(r"(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)(?:[ _-](?:[a-z]+|[A-Z]+|[A-Z][a-z]+))*[.:!?]?")

@@ -23,6 +23,7 @@ SECRET_FIELDS = [
     ("accessToken", "f3a99c01-77aa-4b", "access-token"),
     ("refresh_token", "f3a99c0177aa4b", "refresh-token"),
     ("client_secret", "SuperSecretThing", "secret"),
+    ("device_code", "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS", "code"),
     ("aws_secret_access_key", "/JalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "secret-key"),
     ("AccountKey", "Zm9vYmFyYmF6cXV4MTIz==", "key"),
     ("Authorization", "Bearer f3a9", "authorization"),
@@ -100,7 +101,7 @@ NAMES = {
     "password": (
         "password passwd passphrase passcode user_pass password_confirmation password_confirm password_hash pwd pass "
         "db_pass root_pass admin_pass store_pass key_pass require_pass ssh_pass become_pass smtp_pass mail_pass "
-        "imap_pass ftp_pass psk passwort kennwort pw seed_phrase recovery_phrase mnemonic_phrase"
+        "imap_pass auth_pass ftp_pass psk passwort kennwort pw seed_phrase recovery_phrase mnemonic_phrase"
     ),
     "api-key": "api_key honeycomb_team",
     "access-key": "access_key",
@@ -110,7 +111,7 @@ NAMES = {
         "encryption_key signing_key auth_key master_key subscription_key account_key shared_key shared_access_key "
         "service_key app_key application_key functions_key session_key admin_key server_key deploy_key hmac_key "
         "storage_key write_key ingest_key ingestion_key insert_key license_key licence_key integration_key "
-        "consumer_key "
+        "consumer_key authentication_key "
         "openai_key anthropic_key gemini_key mistral_key groq_key openrouter_key cohere_key key"
     ),
     "access-token": "access_token oauth_token bearer_token",
@@ -124,6 +125,7 @@ NAMES = {
     "secret": "secret secret_string recovery_code backup_code",
     "authorization": "authorization auth",
     "credential": "credential",
+    "code": "device_code",
     "cookie": "cookie",
     "connection-string": "connection_string dsn database_url",
 }
