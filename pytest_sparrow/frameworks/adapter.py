@@ -36,7 +36,8 @@ class ToolSeen:
         kind: "tool" crosses; the others are noted, so that no tool is missing. "pending": the framework takes up a call
             which crosses later, unless an approval, a guardrail or a validation turns it down. "agent" (an agent that
             is called as a tool), "handoff" and "output" (the model's answer in a shape) never cross.
-        changes: objects that the tool may change in place, by name: those of the framework's context.
+        changes: objects of the framework's context that the tool gets and may change in place, by name. What they hold
+            when the call begins is part of the call.
         steers: exceptions by which a tool steers the framework (a retry, an interrupt, an approval).
         write: gives a framework's object as JSON; `NotImplemented` for a value that is none.
         read: makes the object again from that JSON; may raise ValueError, TypeError, LookupError or AttributeError.

@@ -10,7 +10,14 @@ from pytest_sparrow.boundaries.patching import AttributePatch, Patch
 from pytest_sparrow.boundaries.tools.described import Describing
 from pytest_sparrow.boundaries.tools.function import ByFramework, WrappedFunction
 from pytest_sparrow.boundaries.tools.invocation import begin
-from pytest_sparrow.boundaries.tools.receiver import NOTHING, called_on, receiver_of, roots_of
+from pytest_sparrow.boundaries.tools.receiver import (
+    GIVEN,
+    NOTHING,
+    called_on,
+    given_with,
+    receiver_of,
+    roots_of,
+)
 from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
@@ -85,14 +92,17 @@ def _asked(run: OpenRun, seen: ToolSeen) -> dict[str, Json]:
     asked: dict[str, Json] = {"name": seen.name, "args": args}
     if types:
         asked["types"] = types
-    if seen.fn is not None and (on := _on(run, seen)):
+    if on := _on(run, seen):
         asked["on"] = on
     return {**asked, "id": seen.call_id} if seen.call_id else asked
 
 
 def _on(run: OpenRun, seen: ToolSeen) -> dict[str, Json]:
-    """The user's object whose method a tool is, and what the function closes over."""
-    on = called_on(run, seen.name, _receiver(seen), seen.fn)
+    """The user's object whose method a tool is, what the function closes over, and what the framework gives it."""
+    on = {} if seen.fn is None else called_on(run, seen.name, _receiver(seen), seen.fn)
+    # What calls side by side find there depends on which of them is first.
+    if seen.changes and run.notes_on(seen.name, GIVEN) and run.is_alone(seen.call_id):
+        on |= given_with(run, seen.name, seen.changes)
     return {key: value for key, value in on.items() if run.notes_on(seen.name, key)}
 
 

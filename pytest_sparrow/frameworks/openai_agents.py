@@ -8,6 +8,7 @@ import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.objects import takes_context
 from pytest_sparrow.frameworks import noting
 from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, note
 
@@ -57,14 +58,20 @@ def _seen(tool: Any, context: Any, real: Callable[..., Any], arguments: str) -> 
         args = json.loads(arguments or "{}")
     except ValueError:
         args = arguments
+    wrapped = getattr(tool, "__wrapped__", None)
     return ToolSeen(
         name=tool.name,
         args=args if isinstance(args, dict) else {"input": args},
         call_id=context.tool_call_id,
-        fn=getattr(tool, "__wrapped__", real if inspect.isfunction(real) else None),  # or a hand-made one
+        fn=real if wrapped is None and inspect.isfunction(real) else wrapped,  # or a hand-made one's
         kind="agent" if getattr(tool, "_is_agent_tool", False) else "tool",
-        changes={"context": context.context},
+        changes=_given(context, arguments) if wrapped is None or takes_context(wrapped) else {},
     )
+
+
+def _given(context: Any, arguments: str) -> dict[str, Any]:
+    said = getattr(context, "tool_arguments", arguments)  # a hook may set them, beside those of the call
+    return {"context": context.context, **({} if said == arguments else {"tool_arguments": said})}
 
 
 def _take_up(original: Callable[..., Any], across: Across) -> Callable[..., Any]:

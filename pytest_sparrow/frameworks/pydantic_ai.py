@@ -25,7 +25,7 @@ def _call_tool(_: Any, name: str, tool_args: dict[str, Any], ctx: Any, tool: Any
         args=tool_args,
         call_id=ctx.tool_call_id or "",
         fn=getattr(known, "function", None),
-        changes={"deps": ctx.deps},
+        changes={"deps": ctx.deps} if getattr(known, "takes_ctx", True) else {},
         steers=classes("pydantic_ai.exceptions", *_STEERS),
     )
 

@@ -77,6 +77,7 @@ _NOT_COMPARED = {
     "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
     "(define __sparrow_key__ in its class)",
     "state": "{name} is called on an object of which {what} is not compared (define __sparrow_key__ in its class)",
+    "given": "{name} is given what is not compared: {what}",
     "closure": "{name} closes over what is not compared: {what} (define __sparrow_key__ in its class)",
     "cancelled": "{name} was cancelled after it had changed {what}: a replay does not make that again",
     "table": "{name} closes over {what}, whose items are not compared (pass it as an argument)",

@@ -351,6 +351,10 @@ class OpenRun(Protocol):
         """
         ...
 
+    def is_alone(self, call_id: str) -> bool:
+        """Whether a model proposed a call, and no other that has no output yet: none runs beside it."""
+        ...
+
     def failed(self, call_id: str) -> None:
         """Note that a framework gives the model an error as the output of a call."""
         ...

@@ -133,6 +133,15 @@ class Proposals:
                 self._no_longer_waits(waiting)
                 waiting.started = True
 
+    def is_alone(self, call_id: str, lane: Lane) -> bool:
+        """Whether a model proposed a call, and no other that has no output yet: none runs beside it."""
+        call = self._known(call_id, lane)
+        return call is not None and not any(
+            each is not call and each.lane is call.lane and not each.answered
+            for lanes in self._calls.values()
+            for each in lanes.values()
+        )
+
     def failed(self, call_id: str, lane: Lane) -> None:
         """A framework gives the model an error as the call's output."""
         call = self._known(call_id, lane)

@@ -245,6 +245,12 @@ class Run:
             self._events.all()
             self._events.emitter.proposals.handled(call_id, name, self._lanes.here())
 
+    def is_alone(self, call_id: str) -> bool:
+        """Whether no other proposed call is under way; see `pytest_sparrow.run.crossing.OpenRun.is_alone`."""
+        with self._lock:
+            self._events.all()
+            return self._events.emitter.proposals.is_alone(call_id, self._lanes.here())
+
     def failed(self, call_id: str) -> None:
         """A framework gives the model an error; see `pytest_sparrow.run.crossing.OpenRun.failed`."""
         with self._lock:

@@ -56,8 +56,12 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "swallowed": ("swallowed",),
     "swapped": ("swapped",),
     "stopped": ("stopped",),
+    "given": ("given",),
 }
 """What is changed in the agent of ``sync``, and must be red, likewise. The first five need no function of their own."""
+
+_GOLDENS = {"given": "context"}
+"""The behaviour whose agent is changed, where this is not the first one's."""
 
 _RUNS = {"nested": {"delegate"}, "unheld": {"invoice"}, "switched_off": {"lookup", "refund"}}
 """The tools that run in a replay: one around an agent, one whose result nothing restores, those not recorded."""
@@ -202,7 +206,7 @@ def _change(folder: Path, main: str, changes: Sequence[str]) -> None:
     (folder / "test_changed.py").write_text(f"from test_it import changed\n\n\n{calls}", "utf-8")
     goldens = folder / "__sparrow__"
     for each in changes:
-        if (golden := goldens / "test_it" / f"test_{main}").is_dir():
+        if (golden := goldens / "test_it" / f"test_{_GOLDENS.get(each, main)}").is_dir():
             shutil.copytree(golden, goldens / "test_changed" / f"test_{each}")
 
 

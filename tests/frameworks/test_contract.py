@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
@@ -79,9 +80,11 @@ class Whole(Ours):
         ]
         [raised] = [each["answered"]["raised"] for each in tools["raises"]]
         assert (raised["type"], raised["message"]) == ("Refused", "no 1234")
-        [first, _] = tools["context"]
+        [first, last] = tools["context"]
         assert first["asked"]["args"] == {"text": "milk"}
         assert first["answered"]["changed"]
+        assert "milk" not in json.dumps(first["asked"]["on"])
+        assert "milk" in json.dumps(last["asked"]["on"])
 
     def test_what_runs_is_named(self, held):
         """The tool around an agent, and the one whose result nothing restores."""

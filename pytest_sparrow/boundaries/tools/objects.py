@@ -75,3 +75,11 @@ def is_context(parameter: inspect.Parameter) -> bool:
 def without_context(parameters: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
     """The parameters that are the tool's own."""
     return [parameter for parameter in parameters if not is_context(parameter)]
+
+
+def takes_context(fn: Any) -> bool:
+    """Whether a framework passes its context to a function."""
+    try:
+        return any(map(is_context, inspect.signature(fn).parameters.values()))
+    except (TypeError, ValueError):
+        return True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.tools.hidden import beside, is_leaf, is_plain, is_secret, plain_json
 from pytest_sparrow.boundaries.tools.outside import closure_of
 from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.events.jsontext import encode
 from pytest_sparrow.redact.names import field_rule
 from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.changes import is_data
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 KEY = "__sparrow_key__"
 """The attribute or method by which a class says which of its objects this one is."""
+
+GIVEN = "with"
+"""The key of what a framework gives a tool beside the model's arguments: no attribute has this name."""
+
+_MOST_GIVEN = 20_000
+"""How many characters of JSON one such object may have: it is written with each call."""
 
 NOTHING: Any = object()
 """In place of an object: the tool is called on none."""
@@ -106,6 +113,50 @@ def called_on(
     if left_out:
         run.not_compared("closure", name, ", ".join(left_out))
     return {**found, OUTSIDE: held} if held and run.notes_on(name, OUTSIDE) else found
+
+
+def given_with(run: OpenRun, name: str, given: Mapping[str, Any]) -> dict[str, Json]:
+    """What a framework gives a tool beside the model's arguments (its context, its state), as JSON, under `GIVEN`.
+
+    Names what of the user's objects is not compared.
+
+    Args:
+        run: the open run.
+        name: the tool's name.
+        given: the objects by name.
+    """
+    found: dict[str, Json] = {}
+    left_out: list[str] = []
+    for shown, value in given.items():
+        held, rest = _given_json(shown, value)
+        if len(encode(held)) > _MOST_GIVEN:
+            held, rest = {}, [shown]
+        found |= held
+        left_out += rest
+    if left_out:
+        run.not_compared("given", name, ", ".join(left_out))
+    return {GIVEN: found} if found else {}
+
+
+def _given_json(shown: str, value: Any) -> tuple[dict[str, Json], list[str]]:
+    """An object by its name as JSON, without secrets, and what is left out; empty for a library's object."""
+    if isinstance(value, Mapping):
+        items = {str(key): item for key, item in value.items()}
+        kept = {name: json for name, json in _compared(items).items() if not _is_new(name, items[name])}
+        rest = [name for name, item in items.items() if name not in kept and _is_state(item)]
+        return {shown: kept}, [f"{shown}[{name!r}]" for name in rest if field_rule(name) is None]
+    if is_users_class(type(value)):
+        on = receiver_json(value)
+        kept = {name: json for name, json in on.json.items() if not _is_new(name, json)}
+        return {shown: kept}, list(on.left_out) if on.identified else [shown]
+    if isinstance(value, list) or is_plain(shown, value):
+        return _compared({shown: value}), []
+    return {}, []
+
+
+def _is_new(name: str, value: Any) -> bool:
+    """Whether an item of a context is another one on each machine, or in each run: a secret, a port, a moment."""
+    return field_rule(name) is not None or (is_leaf(value) and not is_plain(name, value))
 
 
 def _closure_json(fn: Any, ignore: Collection[str]) -> tuple[dict[str, Json], list[str]]:

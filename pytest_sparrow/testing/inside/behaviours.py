@@ -136,7 +136,10 @@ def test_nothing_stays():
 def changed(change):
     """Run the agent of `test_sync` with one change."""
     shop.change = change
-    if change != "not_run":
-        ask(change if hasattr(agents_here, change) else MAIN)
-    if change == "run_again":
-        ask(MAIN)
+    try:
+        if change != "not_run":
+            ask(change if hasattr(agents_here, change) else MAIN)
+        if change == "run_again":
+            ask(MAIN)
+    finally:
+        shop.change = ""

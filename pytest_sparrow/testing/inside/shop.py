@@ -25,6 +25,11 @@ def task() -> str:
     return "Refund 1234 at once" if change == "task" else "Refund 1234"
 
 
+def cart() -> list[str]:
+    """What lies in the framework's context when the agent begins."""
+    return ["tea"] if change == "given" else []
+
+
 async def around(name: str, args: dict, call) -> object:
     """What a hook around a tool does, which is a change; ``call`` takes the arguments and calls the tool."""
     if name == "refund":

@@ -73,9 +73,12 @@ def context():
         message = ToolMessage(f"{count} notes", tool_call_id=runtime.tool_call_id)
         return Command(update={"messages": [message]})
 
-    cart = []
+    cart = shop.cart()
     text = last(agent("context", note, context_schema=dict).invoke(said("Buy"), context={"cart": cart}))
     return f"{text} {cart}"
+
+
+given = context
 
 
 def unheld():

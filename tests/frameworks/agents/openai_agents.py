@@ -54,9 +54,12 @@ def context():
         ctx.context.append(text)
         return f"{len(ctx.context)} notes"
 
-    cart = []
+    cart = shop.cart()
     text = Runner.run_sync(agent("context", note), "Buy", context=cart).final_output
     return f"{text} {cart}"
+
+
+given = context
 
 
 def unheld():

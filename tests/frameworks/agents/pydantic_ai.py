@@ -50,9 +50,12 @@ def context():
         ctx.deps.append(text)
         return f"{len(ctx.deps)} notes"
 
-    cart = []
+    cart = shop.cart()
     text = agent("context", note, deps_type=list).run_sync("Buy", deps=cart).output
     return f"{text} {cart}"
+
+
+given = context
 
 
 def unheld():
