@@ -156,7 +156,13 @@ def _given_json(shown: str, value: Any) -> tuple[dict[str, Json], list[str]]:
 
 def _is_new(name: str, value: Any) -> bool:
     """Whether an item of a context is another one on each machine, or in each run: a secret, a port, a moment."""
+    if isinstance(value, float) and _EPOCH[0] <= value < _EPOCH[1]:
+        return True
     return field_rule(name) is not None or (is_leaf(value) and not is_plain(name, value))
+
+
+_EPOCH = 1.5e9, 2.5e9
+"""Seconds since the epoch, from 2017 to 2049."""
 
 
 def _closure_json(fn: Any, ignore: Collection[str]) -> tuple[dict[str, Json], list[str]]:

@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, Tools, wrap
-from pytest_sparrow.boundaries.tools.receiver import Receiver, receiver_json
+from pytest_sparrow.boundaries.tools.receiver import Receiver, given_with, receiver_json
 from pytest_sparrow.comparing import Rules, comparable_by, compare, tool_changes
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.events import ToolUseStarted
@@ -485,3 +485,10 @@ def test_a_table_is_an_argument():
     assert _asked(one)[0] != _asked(other)[0]
     assert _asked(one)[0] != _asked(one.set_index("a"))[0]
     assert not _asked(one["a"])[1]
+
+
+def test_what_a_framework_gives_counts_but_for_moments_and_secrets():
+    """Numbers and lists were put there for the tools; the time at which a context was made is new in every run."""
+    deps = {"limit": 2.5, "cart": ["tea"], "begun": time.time(), "at": dt.datetime.now(dt.UTC), "api_key": "k-1"}
+    with opened() as run:
+        assert given_with(run, "pay", {"deps": deps}) == {"with": {"deps": {"limit": 2.5, "cart": ["tea"]}}}
