@@ -492,3 +492,18 @@ def test_what_a_framework_gives_counts_but_for_moments_and_secrets():
     deps = {"limit": 2.5, "cart": ["tea"], "begun": time.time(), "at": dt.datetime.now(dt.UTC), "api_key": "k-1"}
     with opened() as run:
         assert given_with(run, "pay", {"deps": deps}) == {"with": {"deps": {"limit": 2.5, "cart": ["tea"]}}}
+
+
+def test_what_a_closure_holds_beside_plain_values_is_named_when_recorded():
+    """And by no replay: most closures hold a client or a store."""
+    store = Opaque()
+
+    def pay(amount):
+        return amount if store else 0
+
+    with opened() as recorded:
+        wrap(pay, ToolOptions(name="pay"))(1)
+    assert recorded.uncompared == [("closure", "pay", "which Opaque it is")]
+    with opened(recorded) as run:
+        wrap(pay, ToolOptions(name="pay"))(1)
+    assert run.uncompared == []
