@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_sparrow.errors import SparrowError
-from pytest_sparrow.plugin import outcome
+from pytest_sparrow.plugin import outcome, reporting
 from pytest_sparrow.plugin.golden import place_of
 from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked, names_fixture, uses_fixture
 from pytest_sparrow.plugin.options import shown_file
@@ -209,7 +209,7 @@ def _refuse(session: SessionState, error: Exception, fixturedef: Any) -> None:
 
 def _refusal(session: SessionState, error: Exception) -> BaseException:
     why = one_line(f"{type(error).__name__}: {error}", _MOST_OF_ERROR)
-    text = f"{outcome.refused_text([*session.refused])}\n  so it failed: {why}"
+    text = f"{reporting.refused_text([*session.refused])}\n  so it failed: {why}"
     return pytest.fail.Exception(text, pytrace=False)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin import fixture, outcome, sampling
+from pytest_sparrow.plugin import fixture, outcome, reporting, sampling
 from pytest_sparrow.plugin.markers import uses_fixture
 from pytest_sparrow.plugin.session import SESSION, collect
 
@@ -80,7 +80,7 @@ class _TestHooks:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note how a phase ended, as reported in the end."""
         report = yield
-        outcome.reported(item, report, None if call.excinfo is None else call.excinfo.value)
+        reporting.reported(item, report, None if call.excinfo is None else call.excinfo.value)
         return report
 
     @pytest.hookimpl(trylast=True)  # the report of a wrong setting ends the session, and is shown before
@@ -91,4 +91,4 @@ class _TestHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
         """Hide the secrets in a warning."""
-        outcome.clean_warning(self._config.stash[SESSION], warning_message, nodeid)
+        reporting.clean_warning(self._config.stash[SESSION], warning_message, nodeid)

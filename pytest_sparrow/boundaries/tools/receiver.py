@@ -110,7 +110,9 @@ def called_on(
         elif on.left_out:
             run.not_compared("state", name, ", ".join(on.left_out))
     held, left_out = _closure_json(fn, ignore)
-    if left_out and not run.replaying:  # most closures hold such an object: a recording says so, and no later run
+    if (
+        left_out and not run.replaying
+    ):  # most closures hold such an object: a recording says so, and no later run
         run.not_compared("closure", name, ", ".join(left_out))
     return {**found, OUTSIDE: held} if held and run.notes_on(name, OUTSIDE) else found
 

@@ -489,7 +489,13 @@ def test_a_table_is_an_argument():
 
 def test_what_a_framework_gives_counts_but_for_moments_and_secrets():
     """Numbers and lists were put there for the tools; the time at which a context was made is new in every run."""
-    deps = {"limit": 2.5, "cart": ["tea"], "begun": time.time(), "at": dt.datetime.now(dt.UTC), "api_key": "k-1"}
+    deps = {
+        "limit": 2.5,
+        "cart": ["tea"],
+        "begun": time.time(),
+        "at": dt.datetime.now(dt.UTC),
+        "api_key": "k-1",
+    }
     with opened() as run:
         assert given_with(run, "pay", {"deps": deps}) == {"with": {"deps": {"limit": 2.5, "cart": ["tea"]}}}
 
