@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 _CREATE = ("/responses", "/responses/compact")
 
 # Other formats that also POST "model" and "input": embeddings, moderations, speech, images, token counts.
-_FOREIGN = re.compile(
-    r"/(embed\w*|moderations|audio/\w+|images/\w+|rerank|responses/input_tokens|.*/batches)\Z"
-)
+_FOREIGN = re.compile(r"/(embed\w*|moderations|audio/\w+|images/\w+|rerank|responses/input_tokens|batches)\Z")
 
 # What only a responses request has, where its input is a plain text.
 _OWN_KEYS = frozenset(
