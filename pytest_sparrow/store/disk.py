@@ -206,6 +206,23 @@ def is_held(path: Path) -> bool:
         os.close(fd)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where it is not there; another process may tidy it away meanwhile.
+
+    Raises:
+        OSError: the system refuses, or something else lies there.
+    """
+    while True:
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not path.is_dir():
+                if os.path.lexists(path):
+                    raise
+                continue  # it was tidied away between the two looks
+        return
+
+
 @contextlib.contextmanager
 def lock_file(path: Path) -> Iterator[None]:
     """Hold a lock file for as long as the block runs; it is gone afterwards.
@@ -213,7 +230,7 @@ def lock_file(path: Path) -> Iterator[None]:
     Whoever gets the lock of a file that was removed meanwhile holds nothing, and tries again.
     """
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | _SAFELY, 0o666)
         except FileNotFoundError:  # the folder was tidied away in between

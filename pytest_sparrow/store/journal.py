@@ -15,7 +15,7 @@ from pytest_sparrow.events.jsontext import pretty
 from pytest_sparrow.store import disk
 from pytest_sparrow.store.damage import DEFAULT_LIMITS
 from pytest_sparrow.store.delta_encoding import DeltaEncoder
-from pytest_sparrow.store.disk import append_to, naming, refused, replace_file
+from pytest_sparrow.store.disk import append_to, make_folder, naming, refused, replace_file
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META, check_pending_root, pending_root
 from pytest_sparrow.store.reader import load_transcript
 from pytest_sparrow.store.swap import remove_folder
@@ -246,7 +246,7 @@ def read_name(folder: Path) -> tuple[str, bool] | None:
 def _make_folder(store: Path, run_id: str) -> Path:
     root = check_pending_root(store)
     while True:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         folder = root / f"{run_id}.{os.getpid()}.{secrets.token_hex(4)}"
         try:
             folder.mkdir()

@@ -80,7 +80,7 @@ def test_bad_adapters_end_the_session_or_fail_the_test(project):
     project.write("httpcore_sparrow.py", adapter.replace("def fail(", "def fails("))
     wanted = [
         "the adapter for the HTTP library 'httpcore' can't be put in place",
-        "  TypeError: Can't instantiate abstract class Httpcore with*fail",
+        "  TypeError: Can't instantiate abstract class Httpcore with*fail*",
         "  Requests would go to the world uncaptured: *",
     ]
     lazily = "def test_it(sparrow):\n    import httpcore\n\n\ndef test_other(sparrow):\n    import httpcore\n"

@@ -46,7 +46,7 @@ def _cut_chunks(call):
 def url():
     with loopback(
         phrase=_phrase,
-        plain=lambda call: call.answer(b"", status=422),
+        plain=lambda call: call.answer(b"", status=404),
         cut=_cut,
         cut_chunks=_cut_chunks,
         zipped=lambda call: call.answer(gzip.compress(b"zipped" * 50, mtime=0), content_encoding="gzip"),
