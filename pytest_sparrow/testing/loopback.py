@@ -49,6 +49,14 @@ class Call:
         """The end of a chunked answer."""
         self.handler.wfile.write(b"0\r\n\r\n")
 
+    def cut(self, body: bytes, *, length: int) -> None:
+        """Answer with the beginning of a body that should be longer, and end the connection."""
+        self.handler.send_response(200)
+        self.handler.send_header("content-length", str(length))
+        self.handler.end_headers()
+        self.handler.wfile.write(body)
+        self.handler.close_connection = True
+
     def die(self) -> None:
         """Reset the connection."""
         self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -29,11 +29,7 @@ def _phrase(call):
 
 
 def _cut(call):
-    call.handler.send_response(200)
-    call.handler.send_header("content-length", "100")
-    call.handler.end_headers()
-    call.handler.wfile.write(b"abcdef")
-    call.handler.close_connection = True
+    call.cut(b"abcdef", length=100)
 
 
 def _cut_chunks(call):

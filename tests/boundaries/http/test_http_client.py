@@ -28,11 +28,7 @@ def _stream(call):
 
 
 def _cut(call):
-    call.handler.send_response(200)
-    call.handler.send_header("content-length", "100")
-    call.handler.end_headers()
-    call.handler.wfile.write(b"abc")
-    call.handler.close_connection = True
+    call.cut(b"abc", length=100)
 
 
 def _silent(call):

@@ -171,11 +171,7 @@ def test_a_body_shorter_than_it_says_is_well_where_the_client_says_so(pieces):
     """Without enforce_content_length one that reads in pieces gets what there is; http.client raises for the whole."""
 
     def route(call):
-        call.handler.send_response(200)
-        call.handler.send_header("content-length", "10")
-        call.handler.end_headers()
-        call.handler.wfile.write(b"12345")
-        call.handler.close_connection = True
+        call.cut(b"12345", length=10)
 
     with loopback(x=route) as server:
 
