@@ -166,7 +166,7 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing, user
     recorded = _pairs(answered.get("headers"))
     headers = [pair for pair in recorded if pair[0].lower() not in _FRAMING]
     if not crossing.as_is:
-        headers = _without_retry_delay(status, headers, of_sdk=_PLAIN_CLIENT.match(user_agent) is None)
+        headers = _without_retry_delay(status, headers, user_agent)
     coding = header(recorded, "content-encoding")
     if coding and body and ("base64" in body or "text" in body):
         headers.append(("content-encoding", coding))
@@ -260,7 +260,7 @@ _PLAIN_CLIENT = re.compile(r"python-(?:requests|httpx2?|urllib3?)/|Python-urllib
 """The header ``user-agent`` of libraries that are used without an SDK."""
 
 
-def _without_retry_delay(status: int, headers: Headers, *, of_sdk: bool) -> list[tuple[str, str]]:
+def _without_retry_delay(status: int, headers: Headers, user_agent: str) -> list[tuple[str, str]]:
     """The headers with the shortest retry delay, so that SDKs do not sleep in every replay.
 
     ``retry-after-ms`` becomes "1", since SDKs replace "0" by half a second of their own; ``retry-after`` becomes "0"
@@ -276,7 +276,9 @@ def _without_retry_delay(status: int, headers: Headers, *, of_sdk: bool) -> list
         for name, value in headers
         if name.lower() != "retry-after-ms"
     ]
-    return [*kept, ("retry-after-ms", "1")] if of_sdk or len(kept) < len(headers) else kept
+    if len(kept) == len(headers) and _PLAIN_CLIENT.match(user_agent):
+        return kept
+    return [*kept, ("retry-after-ms", "1")]
 
 
 def _delay_of(name: str, value: str) -> float:

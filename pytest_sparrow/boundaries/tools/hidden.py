@@ -32,8 +32,8 @@ _MOST = 1_000
 _PORT_OF_LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d+")
 _NEW_IN_EVERY_RUN = re.compile(r"(?:^|_)(?:port|pid|fd|ident)$")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
-_MOMENTS = tuple((15 * 10**power, 25 * 10**power) for power in (11, 14))
-"""Milliseconds and microseconds since the epoch, from 2017 to 2049."""
+_SECONDS = 1.5e9, 2.5e9
+"""Seconds since the epoch, from 2017 to 2049; whole numbers count as milliseconds or microseconds."""
 _BUILTIN = (str, bytes, int, float, list, dict, tuple, set, frozenset, BaseException)
 _ATOMS = (str, bytes, bytearray, int, float, type(None), *_LEAVES)
 
@@ -45,11 +45,20 @@ def is_leaf(value: Any) -> bool:
 
 def is_plain(name: str, value: Any) -> bool:
     """Whether an attribute of any object may say which object it is: no moment, no measure, no large state."""
-    if _NEW_IN_EVERY_RUN.search(name) or isinstance(value, datetime) or not is_leaf(value):
+    if _NEW_IN_EVERY_RUN.search(name) or not is_leaf(value) or is_moment(value):
         return False
+    return not isinstance(value, str) or len(value) <= _LONGEST
+
+
+def is_moment(value: Any) -> bool:
+    """Whether a value is a date with a time, as such, as a text, or as a number since the epoch: new in every run."""
+    if isinstance(value, str):
+        return _MOMENT.match(value) is not None
     if isinstance(value, int):
-        return not any(since <= value < until for since, until in _MOMENTS)
-    return not isinstance(value, str) or (len(value) <= _LONGEST and _MOMENT.match(value) is None)
+        return any(_SECONDS[0] * unit <= value < _SECONDS[1] * unit for unit in (10**3, 10**6))
+    if isinstance(value, float):
+        return _SECONDS[0] <= value < _SECONDS[1]
+    return isinstance(value, datetime)
 
 
 def plain_json(name: str, value: Any) -> Json:

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.hidden import beside, is_leaf, is_plain, is_secret, plain_json
+from pytest_sparrow.boundaries.tools.hidden import beside, is_leaf, is_moment, is_plain, is_secret, plain_json
 from pytest_sparrow.boundaries.tools.outside import closure_of
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import encode
@@ -110,9 +110,8 @@ def called_on(
         elif on.left_out:
             run.not_compared("state", name, ", ".join(on.left_out))
     held, left_out = _closure_json(fn, ignore)
-    if (
-        left_out and not run.replaying
-    ):  # most closures hold such an object: a recording says so, and no later run
+    # Most closures hold such an object: a recording says so, and no later run.
+    if left_out and not run.replaying:
         run.not_compared("closure", name, ", ".join(left_out))
     return {**found, OUTSIDE: held} if held and run.notes_on(name, OUTSIDE) else found
 
@@ -158,13 +157,7 @@ def _given_json(shown: str, value: Any) -> tuple[dict[str, Json], list[str]]:
 
 def _is_new(name: str, value: Any) -> bool:
     """Whether an item of a context is another one on each machine, or in each run: a secret, a port, a moment."""
-    if isinstance(value, float) and _EPOCH[0] <= value < _EPOCH[1]:
-        return True
-    return field_rule(name) is not None or (is_leaf(value) and not is_plain(name, value))
-
-
-_EPOCH = 1.5e9, 2.5e9
-"""Seconds since the epoch, from 2017 to 2049."""
+    return field_rule(name) is not None or is_moment(value) or (is_leaf(value) and not is_plain(name, value))
 
 
 def _closure_json(fn: Any, ignore: Collection[str]) -> tuple[dict[str, Json], list[str]]:
